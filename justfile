@@ -1,0 +1,52 @@
+# One word per chore. `just` alone lists them.
+
+_default:
+    @just --list
+
+# Format everything.
+fmt:
+    cargo fmt --all
+
+# Lint as the gate does, with all features.
+clippy:
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+# Unit tests, integration tests and doctests.
+test:
+    cargo test --workspace
+
+# The README's own examples and all others in the documentation.
+readme:
+    cargo test --doc
+
+# Build the documentation and open it.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --open
+
+# The hot paths beside their floors.
+bench:
+    cargo bench
+
+# Instructions per push against bare reqwest; needs valgrind.
+instructions:
+    bash benches/instructions.sh
+
+# The offline play: three payments, from the prompt to the end.
+checkout:
+    cargo run --example checkout
+
+# A local Daraja on a port of the system's choosing.
+simulator:
+    cargo run --example simulator -- --port 0
+
+# The oldest Rust the library builds with.
+msrv:
+    cargo +1.85 check --lib --all-features --locked
+
+# Licences, bans and advisories of the dependencies; needs cargo-deny.
+deny:
+    cargo deny check
+
+# The whole gate.
+ci:
+    bash .ci/run
