@@ -1,0 +1,442 @@
+//! [`Client`]: the one place where a call is executed.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Uri, header};
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument;
+
+use crate::{
+    Credentials, Environment, RetryPolicy, Rules, Timestamp,
+    clock::Clock,
+    error::{ConfigError, Error, Invalid, Result},
+    operation::{Answer, Operation, Repeat},
+    retry::{Class, Course, Failure, Fate},
+    stk::QueryBudget,
+    token::{Live, TokenBody, TokenCache, TokenKey, TokenStore},
+    transport::{Transport, TransportError, TransportErrorKind, reqwest},
+};
+
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("daraja-rust/", env!("CARGO_PKG_VERSION")));
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TOKEN_PATH: &str = "/oauth/v1/generate?grant_type=client_credentials";
+
+/// A client of one Daraja environment as one app. Make one, clone it freely: clones share token and connections.
+///
+/// ```
+/// use daraja::{Client, Credentials, Environment};
+/// # if cfg!(not(any(feature = "rustls", feature = "webpki-roots"))) { return Ok(()) }
+/// let client = Client::new(Environment::Sandbox, Credentials::new("key of the app", "its secret"))?;
+/// let for_another_task = client.clone();
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    credentials: Credentials,
+    rules: Rules,
+    policy: RetryPolicy,
+    timeouts: Timeouts,
+    clock: Clock,
+    transport: Box<dyn Transport>,
+    tokens: TokenCache,
+    queries: QueryBudget,
+}
+
+impl Client {
+    /// A client with the defaults of [`ClientBuilder`]. Nothing is sent until the first call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if TLS cannot be set up.
+    pub fn new(environment: Environment, credentials: Credentials) -> Result<Self> {
+        Self::builder(environment, credentials).build()
+    }
+
+    /// Starts a client with settings of its own.
+    pub fn builder(environment: Environment, credentials: Credentials) -> ClientBuilder {
+        ClientBuilder::new(environment, credentials)
+    }
+
+    /// Executes a call. Whether it is repeated after a failure is the operation's own [`Repeat`]: a payment is repeated
+    /// only if it provably was not carried out.
+    ///
+    /// Dropping the future after it was polled leaves the outcome unknown: to bound the time, use
+    /// [`ClientBuilder::timeout`] instead, which tells you so.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]: [`Error::outcome_unknown`] says that money may have moved, [`Error::is_retryable`] that it
+    /// provably did not.
+    pub async fn send<O: Operation>(&self, operation: &O) -> Result<O::Response> {
+        self.execute(operation, self.inner.policy.clone()).await
+    }
+
+    pub(crate) async fn execute<O: Operation>(&self, operation: &O, policy: RetryPolicy) -> Result<O::Response> {
+        operation.check(&self.inner.rules)?;
+        let uri = self.uri(operation.path())?;
+        let mut course = Course::new(operation.repeat(), policy, after(self.inner.timeouts.total));
+        let span = tracing::debug_span!("send", path = operation.path());
+        async {
+            loop {
+                match self.attempt(operation, &uri, &course).await {
+                    Ok(response) => return Ok(response),
+                    Err(failure) => sleep(course.after(failure)?).await,
+                }
+            }
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn attempt<O: Operation>(&self, operation: &O, uri: &Uri, course: &Course) -> Result<O::Response, Failure> {
+        let live = self.token(course).await?;
+        let mut body = Vec::with_capacity(512);
+        serde_json::to_writer(&mut body, &operation.body(self.inner.clock.timestamp()))
+            .map_err(|error| Failure::new(Fate::NotTried, Invalid::new("request body", error.to_string())))?;
+        let mut request = request(Method::POST, uri.clone(), live.bearer.clone());
+        request.headers_mut().insert(header::CONTENT_TYPE, JSON);
+        *request.body_mut() = body.into();
+        let answer = self.exchange(request, course).await?;
+        self.judge(operation, &answer, &live, course)
+    }
+
+    /// Reads an answer. Refused tokens and throttling are dealt with here, every other refusal is the operation's.
+    fn judge<O: Operation>(
+        &self,
+        operation: &O,
+        answer: &Answer,
+        live: &Live,
+        course: &Course,
+    ) -> Result<O::Response, Failure> {
+        let refusal = answer.refusal(|code| operation.is_accepted(code)).map_err(Failure::unclear)?;
+        let Some(refusal) = refusal else {
+            return operation.decode(answer).map_err(Failure::unclear);
+        };
+        let refusal = refusal.without(live.token.expose()).with_after_unknown(course.is_unknown());
+        let class = refusal.class();
+        tracing::debug!(status = answer.status().as_u16(), code = ?refusal.code(), ?class, "refused");
+        match class {
+            Class::TokenRefused => self.inner.tokens.forget(&live.token),
+            Class::Throttled => {}
+            Class::Refused | Class::Unclear => {
+                return operation.fault(refusal).map_err(|error| Failure::new(Fate::Answered(class), error));
+            }
+        }
+        Err(Failure::new(Fate::Answered(class), refusal))
+    }
+
+    /// Sends one request once, within the time of one attempt and of the whole call.
+    async fn exchange(&self, request: Request<Bytes>, course: &Course) -> Result<Answer, Failure> {
+        let started = Instant::now();
+        let limit = course.deadline().min(after(self.inner.timeouts.attempt));
+        let outcome = match timeout_at(limit, self.inner.transport.call(request)).await {
+            Ok(outcome) => outcome,
+            Err(elapsed) => Err(TransportError::new(TransportErrorKind::Timeout).with_source(elapsed)),
+        };
+        let (attempt, elapsed) = (course.attempt(), started.elapsed());
+        match outcome {
+            Ok(response) => {
+                tracing::debug!(attempt, status = response.status().as_u16(), ?elapsed, "answered");
+                Ok(Answer::new(response))
+            }
+            Err(error) => {
+                tracing::debug!(attempt, kind = ?error.kind(), ?elapsed, "not answered");
+                Err(match error.kind() {
+                    TransportErrorKind::Connect => Failure::new(Fate::NotSent, error),
+                    _ => Failure::unclear(error),
+                })
+            }
+        }
+    }
+
+    async fn token(&self, course: &Course) -> Result<Arc<Live>, Failure> {
+        if let Some(live) = self.inner.tokens.fresh() {
+            return Ok(live);
+        }
+        let slow = Box::pin(self.inner.tokens.get(|| self.fetch_token()));
+        match timeout_at(course.deadline(), slow).await {
+            Ok(outcome) => outcome.map_err(|error| Failure::new(Fate::NotTried, error)),
+            Err(elapsed) => {
+                let late = TransportError::new(TransportErrorKind::Timeout).with_source(elapsed);
+                Err(Failure::new(Fate::NotTried, Error::Token(Box::new(late.into()))))
+            }
+        }
+    }
+
+    /// Asks for a token. It moves no money, so it is repeated like any read, within its own time.
+    async fn fetch_token(&self) -> Result<Live> {
+        let uri = self.uri(TOKEN_PATH)?;
+        let Credentials { key, secret } = &self.inner.credentials;
+        let pair = zeroize::Zeroizing::new(format!("{}:{}", key.as_str(), secret.expose()));
+        let basic = zeroize::Zeroizing::new(format!("Basic {}", STANDARD.encode(&*pair)));
+        let mut basic = HeaderValue::from_str(&basic).expect("base64 is ASCII");
+        basic.set_sensitive(true);
+        let mut course = Course::new(Repeat::Safe, self.inner.policy.clone(), after(self.inner.timeouts.token));
+        loop {
+            let asked_at = Instant::now();
+            let request = request(Method::GET, uri.clone(), basic.clone());
+            let outcome = self.exchange(request, &course).await.and_then(|answer| read_token(&answer, asked_at));
+            match outcome {
+                Ok(live) => return Ok(live),
+                Err(failure) => sleep(course.after(failure)?).await,
+            }
+        }
+    }
+
+    fn uri(&self, path: &str) -> Result<Uri> {
+        let base = self.environment().base_url();
+        let invalid = |_| Invalid::new("path of an operation", "it must begin with / and be part of a URL");
+        if !path.starts_with('/') {
+            return Err(Invalid::new("path of an operation", "it must begin with /").into());
+        }
+        Ok(Uri::try_from(format!("{base}{path}")).map_err(invalid)?)
+    }
+
+    /// Fetches the token and opens a connection, so that a burst of calls shares both.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Token`] if no token could be had, [`Error::Transport`] if no connection could be opened.
+    pub async fn warm_up(&self) -> Result<()> {
+        let course = Course::new(Repeat::Safe, self.inner.policy.clone(), after(self.inner.timeouts.total));
+        let had_token = self.inner.tokens.fresh().is_some();
+        let live = self.token(&course).await.map_err(|failure| failure.error)?;
+        if had_token {
+            // Whatever is answered, the connection is open then.
+            let probe = request(Method::GET, self.uri("/")?, live.bearer.clone());
+            self.exchange(probe, &course).await.map_err(|failure| failure.error)?;
+        }
+        Ok(())
+    }
+
+    /// Where this client calls.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        self.inner.rules.environment()
+    }
+
+    /// What requests are checked against.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.inner.rules
+    }
+
+    /// The time of day as this client stamps its requests.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.timestamp()
+    }
+
+    pub(crate) fn queries(&self) -> &QueryBudget {
+        &self.inner.queries
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner")
+            .field("environment", self.rules.environment())
+            .field("credentials", &self.credentials)
+            .field("policy", &self.policy)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}
+
+fn after(pause: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(86_400 * 365);
+    let now = Instant::now();
+    now.checked_add(pause.min(FAR)).unwrap_or(now)
+}
+
+fn read_token(answer: &Answer, asked_at: Instant) -> Result<Live, Failure> {
+    const HINT: &str = "check MPESA_CONSUMER_KEY and MPESA_CONSUMER_SECRET, and that they belong to this environment";
+    if let Some(refusal) = answer.refusal(|_| true).map_err(Failure::unclear)? {
+        let class = refusal.class();
+        let refusal = if class == Class::Refused { refusal.with_hint(HINT) } else { refusal };
+        return Err(Failure::new(Fate::Answered(class), refusal));
+    }
+    let body: TokenBody<'_> = answer.json().map_err(Failure::unclear)?;
+    Live::from_body(body, asked_at).ok_or_else(|| Failure::unclear(answer.unreadable("holds no access token")))
+}
+
+fn request(method: Method, uri: Uri, authorization: HeaderValue) -> Request<Bytes> {
+    let mut request = Request::new(Bytes::new());
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    let headers = request.headers_mut();
+    headers.insert(header::AUTHORIZATION, authorization);
+    headers.insert(header::USER_AGENT, USER_AGENT);
+    request
+}
+
+/// How long the parts of a call may take.
+#[derive(Debug, Clone, Copy)]
+struct Timeouts {
+    connect: Duration,
+    attempt: Duration,
+    total: Duration,
+    token: Duration,
+}
+
+/// Settings of a [`Client`].
+///
+/// | setting | default |
+/// |---|---|
+/// | [`connect_timeout`](Self::connect_timeout) | 5 s |
+/// | [`attempt_timeout`](Self::attempt_timeout) | 30 s |
+/// | [`timeout`](Self::timeout) of a whole call, repeats and token included | 60 s |
+/// | [`token_timeout`](Self::token_timeout), at most half of the whole | 10 s |
+/// | [`retry`](Self::retry) | [`RetryPolicy::default`] |
+/// | [`query_spacing`](Self::query_spacing) of waits | 13 s |
+///
+/// ```
+/// # if cfg!(not(any(feature = "rustls", feature = "webpki-roots"))) { return Ok(()) }
+/// use std::time::Duration;
+/// use daraja::{Client, Credentials, Environment};
+///
+/// let client = Client::builder(Environment::Sandbox, Credentials::new("key", "secret"))
+///     .attempt_timeout(Duration::from_secs(20))
+///     .timeout(Duration::from_secs(45))
+///     .build()?;
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ClientBuilder {
+    environment: Environment,
+    credentials: Credentials,
+    rules: Rules,
+    policy: RetryPolicy,
+    timeouts: Timeouts,
+    clock: Clock,
+    query_spacing: Duration,
+    connector: Connector,
+    store: Option<Box<dyn TokenStore>>,
+}
+
+/// Makes the transport, once the timeouts are known.
+type Connector = Box<dyn FnOnce(&Environment, Duration) -> Result<Box<dyn Transport>, ConfigError> + Send>;
+
+impl ClientBuilder {
+    fn new(environment: Environment, credentials: Credentials) -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            environment,
+            credentials,
+            rules: Rules::default(),
+            policy: RetryPolicy::default(),
+            timeouts: Timeouts { connect: seconds(5), attempt: seconds(30), total: seconds(60), token: seconds(10) },
+            clock: Clock::system(),
+            // The sandbox allows five STK queries a minute per app, one at a time.
+            query_spacing: seconds(13),
+            connector: Box::new(reqwest::connect),
+            store: None,
+        }
+    }
+
+    /// How long a connection may take to be established. What runs into it was not sent.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.connect = timeout;
+        self
+    }
+
+    /// How long one attempt may take. A payment that runs into it has an unknown outcome.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.attempt = timeout;
+        self
+    }
+
+    /// How long a whole call may take: token, attempts and pauses.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.total = timeout;
+        self
+    }
+
+    /// How long fetching an access token may take, repeats included.
+    pub fn token_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.token = timeout;
+        self
+    }
+
+    /// How often and how fast calls are repeated.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// What requests are checked against.
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// The least time between two STK queries of all waits of this client together.
+    pub fn query_spacing(mut self, spacing: Duration) -> Self {
+        self.query_spacing = spacing;
+        self
+    }
+
+    /// Shares access tokens with other processes.
+    pub fn token_store(mut self, store: impl TokenStore) -> Self {
+        self.store = Some(Box::new(store));
+        self
+    }
+
+    /// Reads the time of day from here, for tests that compare request bodies.
+    pub fn clock(mut self, read: impl Fn() -> chrono::DateTime<chrono::Utc> + Send + Sync + 'static) -> Self {
+        self.clock = Clock::new(read);
+        self
+    }
+
+    /// Sends through a transport of your own.
+    pub fn transport(self, transport: impl Transport) -> Self {
+        self.connector(move |_, _| Ok(Box::new(transport)))
+    }
+
+    pub(crate) fn connector(
+        mut self,
+        connector: impl FnOnce(&Environment, Duration) -> Result<Box<dyn Transport>, ConfigError> + Send + 'static,
+    ) -> Self {
+        self.connector = Box::new(connector);
+        self
+    }
+
+    #[cfg(feature = "simulator")]
+    pub(crate) fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes the client. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if TLS cannot be set up.
+    pub fn build(self) -> Result<Client> {
+        let Self { environment, credentials, rules, policy, mut timeouts, clock, query_spacing, connector, store } =
+            self;
+        timeouts.token = timeouts.token.min(timeouts.total.checked_div(2).unwrap_or_default());
+        let transport = connector(&environment, timeouts.connect)?;
+        let key = TokenKey::new(environment.base_url(), &credentials);
+        let tokens = TokenCache::new(key, store, clock.clone(), timeouts.token);
+        let rules = rules.with_environment(environment);
+        let queries = QueryBudget::new(query_spacing);
+        let inner = Inner { credentials, rules, policy, timeouts, clock, transport, tokens, queries };
+        Ok(Client { inner: Arc::new(inner) })
+    }
+}
+
+impl std::fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("environment", &self.environment)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,47 @@
+//! The one source of time: passwords, token life, backoff and waiting all read it.
+
+use std::{fmt, sync::Arc};
+
+use chrono::{DateTime, Utc};
+
+use crate::value::Timestamp;
+
+/// Tells the time of day. Pauses and deadlines use tokio's clock.
+#[derive(Clone)]
+pub(crate) struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
+
+impl Clock {
+    pub(crate) fn new(read: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    pub(crate) fn system() -> Self {
+        Self::new(Utc::now)
+    }
+
+    /// Starts at `anchor` and then follows tokio's clock, so that a paused runtime pauses the time of day with it.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn anchored(anchor: DateTime<Utc>) -> Self {
+        let started = tokio::time::Instant::now();
+        Self::new(move || anchor.checked_add_signed(elapsed_since(started)).unwrap_or(anchor))
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.0)()
+    }
+
+    pub(crate) fn timestamp(&self) -> Timestamp {
+        Timestamp::from_utc(self.now())
+    }
+}
+
+#[cfg(feature = "simulator")]
+fn elapsed_since(started: tokio::time::Instant) -> chrono::TimeDelta {
+    chrono::TimeDelta::from_std(started.elapsed()).unwrap_or_default()
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}

@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod client;
+pub mod code;
+pub mod config;
+pub mod error;
+pub mod operation;
+pub mod retry;
+pub mod secret;
+#[cfg(feature = "simulator")]
+pub mod simulator;
+pub mod stk;
+pub mod token;
+pub mod transport;
+pub mod webhook;
+
+mod clock;
+mod value;
+mod wire;
+
+#[doc(inline)]
+pub use crate::{
+    client::Client,
+    code::{Advice, ErrorCode, ResultCode},
+    config::{Credentials, Environment, Settings},
+    error::{Error, Result},
+    operation::{Answer, Operation, Repeat, Rules},
+    retry::RetryPolicy,
+    stk::{Merchant, StkCallback, StkOutcome, StkPush, StkQuery, StkReason, StkStatus},
+    value::{
+        AccountReference, CheckoutRequestId, Kes, Limits, MerchantRequestId, Msisdn, ReceiptNumber, Shillings,
+        ShortCode, TillNumber, Timestamp, TransactionDesc,
+    },
+};

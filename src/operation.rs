@@ -1,0 +1,278 @@
+//! What a call is: its path, its body, whether it may be repeated, and how its answer is read.
+
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Environment, Limits, Result, Timestamp,
+    code::ErrorCode,
+    error::{ApiError, DecodeError, Error},
+    retry,
+    wire::{Head, MalformedJson},
+};
+
+/// One call of the Daraja API. [`Client::send`](crate::Client::send) executes it.
+///
+/// The crate's own requests implement it, and yours can: an API that this crate does not know needs no fork.
+///
+/// ```
+/// use daraja::{Answer, Operation, Repeat, Result, Timestamp, simulator::Simulator};
+///
+/// /// M-PESA's Dynamic QR, which this crate does not know yet.
+/// struct DynamicQr { merchant_name: String, amount: u32, till: String }
+///
+/// #[derive(serde::Serialize)]
+/// #[serde(rename_all = "PascalCase")]
+/// struct Body<'a> {
+///     merchant_name: &'a str,
+///     ref_no: &'a str,
+///     amount: u32,
+///     trx_code: &'a str,
+///     #[serde(rename = "CPI")]
+///     cpi: &'a str,
+///     size: &'a str,
+/// }
+///
+/// #[derive(serde::Deserialize)]
+/// struct QrCode { #[serde(rename = "QRCode")] png_base64: String }
+///
+/// impl Operation for DynamicQr {
+///     type Response = QrCode;
+///
+///     fn path(&self) -> &str { "/mpesa/qrcode/v1/generate" }
+///
+///     // A QR code moves no money.
+///     fn repeat(&self) -> Repeat { Repeat::Safe }
+///
+///     fn body(&self, _now: Timestamp) -> impl serde::Serialize + Send {
+///         Body {
+///             merchant_name: &self.merchant_name,
+///             ref_no: "Invoice",
+///             amount: self.amount,
+///             trx_code: "BG",
+///             cpi: &self.till,
+///             size: "300",
+///         }
+///     }
+///
+///     fn decode(&self, answer: &Answer) -> Result<QrCode> { answer.json() }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let simulator = Simulator::new();
+/// let qr = DynamicQr { merchant_name: "Duka".into(), amount: 500, till: "373132".into() };
+/// // The simulator does not know it either, and says so as Daraja would.
+/// let error = simulator.client().send(&qr).await.map(|qr| qr.png_base64).unwrap_err();
+/// assert_eq!(error.api().unwrap().status(), 404);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Operation: Sync {
+    /// What a success is read into.
+    type Response;
+
+    /// The path below the environment's base URL, beginning with `/`. It is logged.
+    fn path(&self) -> &str;
+
+    /// What may happen after a failure. When in doubt: [`Repeat::Never`].
+    fn repeat(&self) -> Repeat;
+
+    /// Refuses what Daraja would refuse, before anything is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`], usually.
+    fn check(&self, _rules: &Rules) -> Result<()> {
+        Ok(())
+    }
+
+    /// The JSON body. Each attempt is stamped with its own `now`: it feeds a password and its timestamp alike.
+    fn body(&self, now: Timestamp) -> impl Serialize + Send;
+
+    /// Whether a `ResponseCode` says that the call was accepted. All zeros do by default; some APIs say `1000` or `200`.
+    fn is_accepted(&self, response_code: &str) -> bool {
+        !response_code.is_empty() && response_code.bytes().all(|byte| byte == b'0')
+    }
+
+    /// Reads a success: the status is 2xx, there is no error code, and the `ResponseCode`, if any, is accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] if the answer cannot be read. For a call that moves money that means: outcome unknown.
+    fn decode(&self, answer: &Answer) -> Result<Self::Response>;
+
+    /// Reads a refusal that is an answer all the same, as a query's "being processed" is. Token refusals and throttling
+    /// never come here.
+    ///
+    /// # Errors
+    ///
+    /// The refusal itself, by default.
+    fn fault(&self, refusal: ApiError) -> Result<Self::Response> {
+        Err(Error::Api(refusal))
+    }
+}
+
+/// What may be done after an attempt of which it is not known whether it was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Repeat {
+    /// The call moves no money and rings no phone: repeat it freely.
+    Safe,
+    /// Daraja recognises the repeat by the caller's own id: repeat it with the same id.
+    Deduplicated,
+    /// The call moves money or rings a phone: after an unclear attempt, stop and say that the outcome is unknown.
+    Never,
+}
+
+/// What requests are checked against before anything is sent: the environment and the limits, as data.
+///
+/// ```
+/// use daraja::{Client, Credentials, Environment, Limits, Rules, Shillings};
+///
+/// let lower = Limits::default().with_stk(Shillings::new(1)?..=Shillings::new(70_000)?);
+/// let rules = Rules::default().with_limits(lower);
+/// let client = Client::builder(Environment::Sandbox, Credentials::new("key", "secret")).rules(rules).build()?;
+/// assert_eq!(client.rules().limits(), lower);
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    environment: Environment,
+    limits: Limits,
+    lines: Lines,
+}
+
+/// Which numbers can be prompted or paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    MobileOnly,
+    Any,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { environment: Environment::Sandbox, limits: Limits::default(), lines: Lines::MobileOnly }
+    }
+}
+
+impl Rules {
+    /// Replaces the limits: they move by the regulator's notice.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Lets numbers beginning 2542 through, which are Nairobi landlines as far as anyone knows.
+    #[must_use]
+    pub fn with_landlines(mut self) -> Self {
+        self.lines = Lines::Any;
+        self
+    }
+
+    pub(crate) fn with_environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// The client's environment.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The amounts that are let through.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(crate) fn check_line(&self, number: crate::Msisdn) -> Result<(), crate::error::Invalid> {
+        if number.is_mobile() || self.lines == Lines::Any {
+            return Ok(());
+        }
+        let reason = "it is not a mobile number: national numbers beginning 2 are Nairobi landlines";
+        Err(crate::error::Invalid::new("phone number", reason).with_input(&number.to_string()))
+    }
+}
+
+/// An answer of Daraja: its status and its text.
+#[derive(Clone)]
+pub struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// The statuses that count as a success.
+const SUCCESS: RangeInclusive<u16> = 200..=299;
+
+impl Answer {
+    pub(crate) fn new(response: http::Response<Bytes>) -> Self {
+        let (parts, body) = response.into_parts();
+        Self { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The body as text; empty if it is not UTF-8.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap_or_default()
+    }
+
+    /// Reads the body into a type.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`], with status and a redacted snippet.
+    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
+        serde_json::from_str(self.text()).map_err(|error| self.unreadable(MalformedJson(&error)).into())
+    }
+
+    /// An error that says what is wrong with this answer, for [`Operation::decode`].
+    #[must_use]
+    pub fn unreadable(&self, problem: impl std::fmt::Display) -> DecodeError {
+        DecodeError::new(Some(self.status), problem.to_string(), self.text())
+    }
+
+    /// Finds the refusal in an answer, in the one order that works with Daraja: an `errorCode` in whatever status, a
+    /// gateway's fault, a SOAP envelope, a `ResponseCode` that is not a success, a status that is not 2xx.
+    pub(crate) fn refusal(&self, accepted: impl Fn(&str) -> bool) -> Result<Option<ApiError>, DecodeError> {
+        let head = match Head::parse(self.text()) {
+            Ok(head) => head,
+            Err(_) if self.status == StatusCode::TOO_MANY_REQUESTS => Head::default(),
+            Err(error) => return Err(self.unreadable(error)),
+        };
+        let refusal = |code: Option<&str>, message: &str| {
+            let error = ApiError::new(self.status, code.map(ErrorCode::from), message);
+            Some(error.with_request_id(head.request_id.as_deref()).with_retry_after(retry::after(&self.headers)))
+        };
+        Ok(if let Some(code) = head.error_code.as_deref() {
+            refusal(Some(code), head.message())
+        } else if let Some((code, message)) = head.fault() {
+            refusal(code, message)
+        } else if let Some(code) = head.response_code.as_deref().filter(|code| !accepted(code)) {
+            refusal(Some(code), head.message())
+        } else if !SUCCESS.contains(&self.status.as_u16()) {
+            refusal(None, head.message())
+        } else {
+            None
+        })
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (status, bytes) = (self.status.as_u16(), self.body.len());
+        f.debug_struct("Answer").field("status", &status).field("bytes", &bytes).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,263 @@
+//! What happens after a failed attempt. Here stands the table that decides whether a call is repeated.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    time::Duration,
+};
+
+use http::{HeaderMap, StatusCode, header};
+use tokio::time::Instant;
+
+use crate::{code::ErrorCode, error::Error, operation::Repeat};
+
+/// How often and how fast a call is repeated. Whether it may be repeated at all is not a matter of policy: see [`Repeat`].
+///
+/// | setting | default |
+/// |---|---|
+/// | attempts | 3 |
+/// | first pause | 200 ms, then decorrelated jitter |
+/// | longest pause | 5 s |
+///
+/// ```
+/// use std::time::Duration;
+/// let policy = daraja::RetryPolicy::default().attempts(5).pauses(Duration::from_millis(100)..=Duration::from_secs(2));
+/// let once = daraja::RetryPolicy::never();
+/// assert_ne!(policy, once);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPolicy {
+    attempts: u32,
+    first_pause: Duration,
+    longest_pause: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { attempts: 3, first_pause: Duration::from_millis(200), longest_pause: Duration::from_secs(5) }
+    }
+}
+
+impl RetryPolicy {
+    /// One attempt. A refused token is still renewed once: that costs no attempt.
+    #[must_use]
+    pub fn never() -> Self {
+        Self::default().attempts(1)
+    }
+
+    /// Attempts in all, the first included; at least one.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// The first and the longest pause between attempts.
+    #[must_use]
+    pub fn pauses(mut self, pauses: std::ops::RangeInclusive<Duration>) -> Self {
+        (self.first_pause, self.longest_pause) = pauses.into_inner();
+        self
+    }
+}
+
+/// What a refusal proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The gateway refused the access token; the call was not carried out.
+    TokenRefused,
+    /// The gateway asked to slow down; the call was not carried out.
+    Throttled,
+    /// Refused by name; the call was not carried out and will not be.
+    Refused,
+    /// Nothing is proved.
+    Unclear,
+}
+
+/// A refused token is answered with one of these, each in its own HTTP status. 404 is one of them.
+const TOKEN_CODES: [&str; 6] = ["400.002.01", "400.003.01", "401.001", "401.002.01", "401.003.01", "404.001.03"];
+
+/// These two codes also mean that the system is busy, of which nothing is known: only the words tell.
+const THROTTLE_CODES: [&str; 4] = ["500.003.02", "500.002.02", "500.003.03", "500.002.03"];
+
+/// Daraja uses 500.001.1001 for seven things. These refuse; the others say nothing about the payment.
+const NAMED_REFUSALS: [(&str, &str); 3] = [
+    ("500.001.1001", "wrong credentials"),
+    ("500.001.1001", "merchant does not exist"),
+    ("500.001.1001", "unable to lock subscriber"),
+];
+
+impl Class {
+    pub(crate) fn of(status: StatusCode, code: Option<&ErrorCode>, message: &str) -> Self {
+        let code = code.map(ErrorCode::as_str).unwrap_or_default();
+        if TOKEN_CODES.contains(&code) && matches!(status.as_u16(), 400 | 401 | 404) {
+            Self::TokenRefused
+        } else if status == StatusCode::TOO_MANY_REQUESTS || is_throttle(code, message) {
+            Self::Throttled
+        } else if code.starts_with('4') && code.as_bytes().get(3) == Some(&b'.') || is_named_refusal(code, message) {
+            Self::Refused
+        } else {
+            Self::Unclear
+        }
+    }
+}
+
+fn is_throttle(code: &str, message: &str) -> bool {
+    let says = |words: &str| contains_ignoring_case(message, words);
+    let by_words = says("spike arrest") || says("quota violation");
+    code.starts_with("policies.ratelimit.") || (THROTTLE_CODES.contains(&code) && by_words)
+}
+
+fn is_named_refusal(code: &str, message: &str) -> bool {
+    let words = message.trim().trim_start_matches("[MerchantValidate] - ");
+    NAMED_REFUSALS.iter().any(|(named, text)| {
+        *named == code && words.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text))
+    })
+}
+
+fn contains_ignoring_case(text: &str, words: &str) -> bool {
+    text.as_bytes().windows(words.len()).any(|window| window.eq_ignore_ascii_case(words.as_bytes()))
+}
+
+/// What one failed attempt proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The call could not be tried: no token could be had, or there is no body.
+    NotTried,
+    /// No connection: the call was not sent.
+    NotSent,
+    /// The answer was a refusal of this class.
+    Answered(Class),
+}
+
+/// A failed attempt: what it proves and what to tell the caller.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) fate: Fate,
+    pub(crate) error: Error,
+}
+
+impl Failure {
+    pub(crate) fn new(fate: Fate, error: impl Into<Error>) -> Self {
+        Self { fate, error: error.into() }
+    }
+
+    /// Nothing is proved about this attempt.
+    pub(crate) fn unclear(error: impl Into<Error>) -> Self {
+        Self::new(Fate::Answered(Class::Unclear), error)
+    }
+}
+
+/// What the table says about one failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Repeat,
+    Renew,
+    Stop,
+}
+
+/// The table of the whole crate: a payment is repeated only if it provably was not carried out.
+fn verdict(fate: Fate, repeat: Repeat) -> Verdict {
+    match (fate, repeat) {
+        (Fate::NotSent | Fate::Answered(Class::Throttled), _)
+        | (Fate::Answered(Class::Unclear), Repeat::Safe | Repeat::Deduplicated) => Verdict::Repeat,
+        (Fate::Answered(Class::TokenRefused), _) => Verdict::Renew,
+        (Fate::NotTried | Fate::Answered(Class::Refused), _) | (Fate::Answered(Class::Unclear), Repeat::Never) => {
+            Verdict::Stop
+        }
+    }
+}
+
+/// The course of one `send`: what its attempts have proved so far, and what is left of its time.
+#[derive(Debug)]
+pub(crate) struct Course {
+    repeat: Repeat,
+    policy: RetryPolicy,
+    deadline: Instant,
+    attempt: u32,
+    pause: Duration,
+    /// Set once and for all by an attempt that may have been carried out.
+    unknown: bool,
+    renewed: bool,
+}
+
+impl Course {
+    pub(crate) fn new(repeat: Repeat, policy: RetryPolicy, deadline: Instant) -> Self {
+        let pause = policy.first_pause;
+        Self { repeat, policy, deadline, attempt: 1, pause, unknown: false, renewed: false }
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(crate) fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Whether an attempt before this one may have been carried out.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.unknown
+    }
+
+    /// Takes a failed attempt; answers the pause before the next one, or the error that ends the call.
+    pub(crate) fn after(&mut self, failure: Failure) -> Result<Duration, Error> {
+        let Failure { fate, error } = failure;
+        let unclear = fate == Fate::Answered(Class::Unclear);
+        self.unknown |= unclear && self.repeat != Repeat::Safe;
+        let next = match verdict(fate, self.repeat) {
+            Verdict::Renew if !self.renewed => {
+                self.renewed = true;
+                Some(Duration::ZERO)
+            }
+            Verdict::Repeat if self.attempt < self.policy.attempts => {
+                self.attempt = self.attempt.saturating_add(1);
+                Some(self.next_pause(&error))
+            }
+            _ => None,
+        };
+        match next {
+            Some(pause) if Instant::now().checked_add(pause).is_some_and(|then| then < self.deadline) => Ok(pause),
+            _ => Err(self.end(fate, error)),
+        }
+    }
+
+    fn end(&self, fate: Fate, error: Error) -> Error {
+        let error = match error {
+            Error::Api(error) if fate == Fate::Answered(Class::TokenRefused) => Error::Api(error.with_hint(
+                "a fresh token was refused as well: the app lacks this API product, or its keys are of another environment",
+            )),
+            other => other,
+        };
+        if self.unknown { error.unknown() } else { error }
+    }
+
+    /// Decorrelated jitter; a throttle waits a second at least, and as long as Daraja asks.
+    fn next_pause(&mut self, error: &Error) -> Duration {
+        let (first, longest) = (self.policy.first_pause, self.policy.longest_pause.max(self.policy.first_pause));
+        self.pause = random_between(first, self.pause.saturating_mul(3)).min(longest);
+        if error.is_throttled() {
+            self.pause.max(Duration::from_secs(1)).max(error.retry_after().unwrap_or_default())
+        } else {
+            self.pause
+        }
+    }
+}
+
+fn random_between(low: Duration, high: Duration) -> Duration {
+    let span = high.saturating_sub(low).as_millis();
+    // The standard library seeds every `RandomState` differently: enough for jitter, and no further crate.
+    let random = u128::from(RandomState::new().build_hasher().finish());
+    let extra = random.checked_rem(span.saturating_add(1)).unwrap_or(0);
+    low.saturating_add(Duration::from_millis(u64::try_from(extra).unwrap_or(0)))
+}
+
+/// Reads `Retry-After`, in seconds or as a date; a date counts from the answer's own `Date`, so that no clock need agree.
+pub(crate) fn after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let value = text(header::RETRY_AFTER)?;
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |value| chrono::DateTime::parse_from_rfc2822(value).ok();
+    let pause = date(value)?.signed_duration_since(date(text(header::DATE)?)?);
+    Some(pause.to_std().unwrap_or_default())
+}

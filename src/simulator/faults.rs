@@ -1,0 +1,75 @@
+//! What can go wrong on the line, on purpose.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+/// Which call a fault hits, and which calls are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Route {
+    /// `/oauth/v1/generate`
+    OAuth,
+    /// `/mpesa/stkpush/v1/processrequest`
+    StkPush,
+    /// `/mpesa/stkpushquery/v1/query`
+    StkQuery,
+    /// Anything else.
+    Other,
+}
+
+impl Route {
+    pub(super) fn of(path: &str) -> Self {
+        match path {
+            "/oauth/v1/generate" => Self::OAuth,
+            crate::stk::PUSH_PATH => Self::StkPush,
+            crate::stk::QUERY_PATH => Self::StkQuery,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// One thing that goes wrong, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The connection is reset before the request is read: nothing is carried out.
+    ResetBefore,
+    /// The request is carried out, then the connection is reset without an answer.
+    ResetAfter,
+    /// The request is carried out, the answer comes after this long.
+    Slow(Duration),
+    /// The request is carried out, the answer is cut in its middle.
+    Truncated,
+    /// The firewall answers 403 with HTML; nothing is carried out.
+    Html,
+    /// 500 with an empty body; nothing is carried out.
+    Empty,
+    /// 200 with an error code and no words; nothing is carried out.
+    ErrorInOk,
+    /// The request is carried out, but the answer is 500 "Internal Server Error".
+    AcceptedButError,
+    /// 500 "System is busy"; the request is carried out all the same.
+    Busy,
+    /// 429 with the gateway's fault, and this `Retry-After` in seconds; nothing is carried out.
+    Throttled(Option<u64>),
+    /// The token dies before the request is looked at.
+    TokenExpired,
+    /// A redirect to nowhere; nothing is carried out.
+    Redirect,
+}
+
+/// The faults to come, by route, in order.
+#[derive(Debug, Default)]
+pub(super) struct Faults(HashMap<Route, VecDeque<Fault>>);
+
+impl Faults {
+    pub(super) fn push(&mut self, route: Route, fault: Fault) {
+        self.0.entry(route).or_default().push_back(fault);
+    }
+
+    pub(super) fn pop(&mut self, route: Route) -> Option<Fault> {
+        self.0.get_mut(&route)?.pop_front()
+    }
+}

@@ -1,0 +1,423 @@
+//! A local Daraja, for tests and for development without credentials, network or tunnel. No real money can move.
+//!
+//! It is as strict as Daraja: the token, the STK password, every field, form bodies and the query rate are checked and
+//! refused with Daraja's own status, code and words. Customers decide by script, else by the last two digits of their
+//! number (see [`SCENARIOS`]), else they approve. In process it runs under tokio's paused clock, so that minutes of
+//! waiting pass in a millisecond; [`Simulator::serve`] puts it on a port for programs in any language.
+//!
+//! ```
+//! use daraja::{Shillings, StkPush, StkReason, simulator::Simulator, stk::Outcome};
+//!
+//! #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! async fn main() -> daraja::Result<()> {
+//!     let simulator = Simulator::new();
+//!     simulator.customer("254708374149".parse()?).cancels();
+//!     let (daraja, merchant) = (simulator.client(), simulator.merchant());
+//!
+//!     let payer = "254708374149".parse()?;
+//!     let push = StkPush::new(&merchant, payer, Shillings::new(500)?, "INV-001".parse()?, simulator.callback_url());
+//!     let accepted = daraja.send(&push).await?;
+//!     let settled = daraja.wait_for_payment(&merchant, &accepted.checkout_request_id).await?;
+//!
+//!     let Outcome::Failed(failure) = settled.outcome else { panic!("cancelled") };
+//!     assert_eq!(failure.reason(), StkReason::Cancelled);
+//!     assert_eq!(simulator.prompts().len(), 1);
+//!     Ok(())
+//! }
+//! ```
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{Request, Response};
+use tokio::{sync::Notify, time::Instant};
+use url::Url;
+
+use crate::{
+    Client, Credentials, Environment, Merchant, Msisdn, Shillings, StkCallback, client::ClientBuilder, clock::Clock,
+    webhook::Inbox,
+};
+
+mod customer;
+mod delivery;
+mod desk;
+mod express;
+mod faults;
+mod line;
+mod random;
+mod server;
+
+pub use customer::{CustomerScript, SCENARIOS, Scenario};
+pub use faults::{Fault, Route};
+pub use server::Served;
+
+use customer::Behaviour;
+use delivery::{Deliveries, Delivery};
+use express::Push;
+use faults::Faults;
+use line::InProcess;
+use random::Random;
+
+const CONSUMER_KEY: &str = "simulator-consumer-key";
+const CONSUMER_SECRET: &str = "simulator-consumer-secret";
+const PASSKEY: &str = "simulator-passkey-that-opens-nothing-anywhere-else";
+const PAYBILL: &str = "174379";
+const STORE: &str = "600986";
+const TILL: &str = "5123456";
+
+/// A local Daraja. Clones are handles on the same one.
+///
+/// See the [module's page](self) for what it does.
+#[derive(Clone)]
+pub struct Simulator {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    seed: u64,
+    clock: Clock,
+    settings: Settings,
+    state: Mutex<State>,
+    /// Wakes whoever delivers callbacks.
+    scheduled: Notify,
+}
+
+#[derive(Clone)]
+struct Settings {
+    query_spacing: Duration,
+    token_life: Duration,
+    answer_time: Option<Duration>,
+    tokens_coexist: Coexistence,
+    reach: Reach,
+}
+
+/// Whether a new token voids the ones before, as Safaricom's FAQ says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coexistence {
+    NewestOnly,
+    All,
+}
+
+/// Where callbacks are posted to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Loopback,
+    Anywhere,
+}
+
+struct State {
+    random: Random,
+    tokens: HashMap<String, Instant>,
+    pushes: HashMap<String, Push>,
+    /// The last push to each number, to see whether its prompt is still open.
+    last_push: HashMap<Msisdn, String>,
+    prompts: Vec<Prompt>,
+    scripts: HashMap<Msisdn, Behaviour>,
+    everyone: Option<Behaviour>,
+    deliveries: Deliveries,
+    faults: Faults,
+    calls: HashMap<Route, usize>,
+    last_query: Option<Instant>,
+    receipts: u64,
+}
+
+/// A prompt that rang a customer's phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Prompt {
+    /// Whose phone rang.
+    pub payer: Msisdn,
+    /// What was asked for.
+    pub amount: Shillings,
+    /// The reference that the prompt showed.
+    pub reference: String,
+    /// What Daraja calls the payment.
+    pub checkout_request_id: crate::CheckoutRequestId,
+}
+
+impl Default for Simulator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Simulator {
+    /// A simulator with the same seed every time.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Starts a simulator with settings of its own.
+    pub fn builder() -> SimulatorBuilder {
+        SimulatorBuilder::default()
+    }
+
+    /// What everything that looks random comes from.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.shared.seed
+    }
+
+    /// A client that talks to this simulator in process and shares its clock.
+    ///
+    /// # Panics
+    ///
+    /// Never, as the settings are its own.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client_builder().build().expect("nothing can be wrong with a transport in process")
+    }
+
+    /// The same client, with settings still to be changed.
+    ///
+    /// # Panics
+    ///
+    /// Never, as the settings are its own.
+    pub fn client_builder(&self) -> ClientBuilder {
+        let environment = Environment::custom("https://simulator.invalid").expect("a valid URL");
+        Client::builder(environment, self.credentials())
+            .transport(InProcess(self.clone()))
+            .with_clock(self.shared.clock.clone())
+    }
+
+    /// The credentials that it accepts.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        Credentials::new(CONSUMER_KEY, CONSUMER_SECRET)
+    }
+
+    /// The PayBill that it knows.
+    ///
+    /// # Panics
+    ///
+    /// Never, as the numbers are its own.
+    #[must_use]
+    pub fn merchant(&self) -> Merchant {
+        Merchant::paybill(PAYBILL.parse().expect("a short code"), PASSKEY)
+    }
+
+    /// The till that it knows, and its store number.
+    ///
+    /// # Panics
+    ///
+    /// Never, as the numbers are its own.
+    #[must_use]
+    pub fn till_merchant(&self) -> Merchant {
+        Merchant::till(STORE.parse().expect("a short code"), TILL.parse().expect("a till number"), PASSKEY)
+    }
+
+    /// A callback URL that it accepts. In process nothing is posted to it: see [`deliver_to`](Self::deliver_to).
+    ///
+    /// # Panics
+    ///
+    /// Never, as the URL is its own.
+    #[must_use]
+    pub fn callback_url(&self) -> Url {
+        Url::parse("https://shop.example/callbacks/stk").expect("a valid URL")
+    }
+
+    /// Scripts what one customer does from now on, whatever the number ends in.
+    #[must_use]
+    pub fn customer(&self, number: Msisdn) -> CustomerScript<'_> {
+        CustomerScript::new(self, Some(number))
+    }
+
+    /// Scripts what every customer does from now on who has no script of their own, whatever the number ends in.
+    #[must_use]
+    pub fn everyone(&self) -> CustomerScript<'_> {
+        CustomerScript::new(self, None)
+    }
+
+    /// Lets the next call of this route go wrong; call it again for the one after. Faults are on the line: they work in
+    /// process and on a port alike, but not in [`handle`](Self::handle).
+    pub fn fault(&self, route: Route, fault: Fault) {
+        self.lock().faults.push(route, fault);
+    }
+
+    /// Voids every token that was handed out.
+    pub fn expire_tokens(&self) {
+        self.lock().tokens.clear();
+    }
+
+    /// Every prompt that rang, in order.
+    #[must_use]
+    pub fn prompts(&self) -> Vec<Prompt> {
+        self.lock().prompts.clone()
+    }
+
+    /// How many calls of this route arrived, refused ones included.
+    #[must_use]
+    pub fn calls(&self, route: Route) -> usize {
+        self.lock().calls.get(&route).copied().unwrap_or_default()
+    }
+
+    /// How many callbacks are still to be delivered.
+    #[must_use]
+    pub fn undelivered(&self) -> usize {
+        self.lock().deliveries.len()
+    }
+
+    /// Answers one request as Daraja would: the core, without network, faults or delays.
+    #[must_use]
+    pub fn handle(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        desk::answer(self, request)
+    }
+
+    /// Delivers callbacks into an inbox when they are due. The future never ends: drop it when enough was delivered.
+    pub async fn deliver_to(&self, inbox: &Inbox) -> Infallible {
+        loop {
+            let delivery = self.next_delivery().await;
+            match StkCallback::parse(&delivery.body) {
+                Ok(callback) => inbox.deliver(callback),
+                Err(error) => tracing::error!(%error, "the simulator wrote a callback that cannot be read"),
+            }
+        }
+    }
+
+    /// Waits for the next callback that is due, and takes it.
+    async fn next_delivery(&self) -> Delivery {
+        loop {
+            let changed = self.shared.scheduled.notified();
+            let due = match self.lock().deliveries.take_due(Instant::now()) {
+                Ok(delivery) => return delivery,
+                Err(due) => due,
+            };
+            match due {
+                Some(due) => drop(tokio::time::timeout_at(due, changed).await),
+                None => changed.await,
+            }
+        }
+    }
+
+    fn schedule(&self, state: &mut State, due: Instant, delivery: Delivery) {
+        state.deliveries.schedule(due, delivery);
+        self.shared.scheduled.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulator").field("seed", &self.shared.seed).finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`Simulator`].
+///
+/// ```
+/// use std::time::Duration;
+/// let simulator = daraja::simulator::Simulator::builder()
+///     .seed(7)
+///     .answer_time(Duration::ZERO)
+///     .query_spacing(Duration::ZERO)
+///     .build();
+/// assert_eq!(simulator.seed(), 7);
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
+#[derive(Clone)]
+pub struct SimulatorBuilder {
+    seed: u64,
+    anchor: DateTime<Utc>,
+    settings: Settings,
+}
+
+impl Default for SimulatorBuilder {
+    fn default() -> Self {
+        let settings = Settings {
+            query_spacing: Duration::from_secs(12),
+            token_life: Duration::from_secs(3_599),
+            answer_time: None,
+            tokens_coexist: Coexistence::NewestOnly,
+            reach: Reach::Loopback,
+        };
+        Self { seed: 1, anchor: Utc::now(), settings }
+    }
+}
+
+impl SimulatorBuilder {
+    /// What everything that looks random comes from: ids, receipts, the query's moods.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The time of day at the start; now, unless set.
+    pub fn starting_at(mut self, anchor: DateTime<Utc>) -> Self {
+        self.anchor = anchor;
+        self
+    }
+
+    /// The least time between two STK queries of the app: 12 s as in the sandbox, unless set. Earlier ones are throttled.
+    pub fn query_spacing(mut self, spacing: Duration) -> Self {
+        self.settings.query_spacing = spacing;
+        self
+    }
+
+    /// How long a token lives: 3 599 s unless set.
+    pub fn token_life(mut self, life: Duration) -> Self {
+        self.settings.token_life = life;
+        self
+    }
+
+    /// Lets tokens live beside each other. Unless set a new token voids the old one, as Safaricom's FAQ says.
+    pub fn tokens_coexist(mut self) -> Self {
+        self.settings.tokens_coexist = Coexistence::All;
+        self
+    }
+
+    /// How long every customer takes to answer, whatever the scenario. Scripts can say otherwise.
+    pub fn answer_time(mut self, time: Duration) -> Self {
+        self.settings.answer_time = Some(time);
+        self
+    }
+
+    /// Posts callbacks to any address. Unless set they go to loopback addresses only.
+    pub fn deliver_anywhere(mut self) -> Self {
+        self.settings.reach = Reach::Anywhere;
+        self
+    }
+
+    /// Makes the simulator. Its clock starts now: call it inside the runtime whose clock is paused.
+    #[must_use]
+    pub fn build(self) -> Simulator {
+        let state = State {
+            random: Random::new(self.seed),
+            tokens: HashMap::new(),
+            pushes: HashMap::new(),
+            last_push: HashMap::new(),
+            prompts: Vec::new(),
+            scripts: HashMap::new(),
+            everyone: None,
+            deliveries: Deliveries::default(),
+            faults: Faults::default(),
+            calls: HashMap::new(),
+            last_query: None,
+            receipts: 0,
+        };
+        let shared = Shared {
+            seed: self.seed,
+            clock: Clock::anchored(self.anchor),
+            settings: self.settings,
+            state: Mutex::new(state),
+            scheduled: Notify::new(),
+        };
+        Simulator { shared: Arc::new(shared) }
+    }
+}
+
+impl fmt::Debug for SimulatorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimulatorBuilder").field("seed", &self.seed).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,262 @@
+//! The simulator on a port, for programs in any language.
+
+use std::{
+    error::Error as StdError,
+    fmt, io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, header};
+use hyper::{
+    body::{Body, Frame, Incoming, SizeHint},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use url::Url;
+
+use super::{Delivery, Reach, Simulator, line::EndingKind};
+use crate::{
+    Environment,
+    client::{Client, ClientBuilder},
+    config::is_loopback,
+    transport::{Transport, reqwest},
+};
+
+/// A request larger than this is not read: Daraja's have less than 1 KiB.
+const MAX_REQUEST_BYTES: usize = 64 * 1024;
+
+/// How long a callback's receiver may take. Daraja waits for about as long, and does not try again.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(8);
+
+impl Simulator {
+    /// Serves on an address, `127.0.0.1:0` for a loopback port of the system's choosing, and posts callbacks to the URLs
+    /// that the pushes name. Both end when the answer is dropped.
+    ///
+    /// Call it inside a tokio runtime with I/O; a paused clock and real sockets do not go together.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be listened on.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use daraja::simulator::Simulator;
+    /// let simulator = Simulator::new();
+    /// let served = simulator.serve("127.0.0.1:0").await?;
+    /// assert!(served.base_url().starts_with("http://127.0.0.1:"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn serve(&self, address: impl tokio::net::ToSocketAddrs) -> io::Result<Served> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(self.clone(), listener));
+        tasks.spawn(post_callbacks(self.clone()));
+        Ok(Served { simulator: self.clone(), address, tasks })
+    }
+}
+
+/// A simulator that is being served. Dropping it closes the port.
+pub struct Served {
+    simulator: Simulator,
+    address: SocketAddr,
+    tasks: JoinSet<()>,
+}
+
+impl Served {
+    /// The base URL, such as `http://127.0.0.1:8090`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The environment that a client calls it by.
+    ///
+    /// # Panics
+    ///
+    /// If it is served on an address that is not loopback: plain http is not for such.
+    #[must_use]
+    pub fn environment(&self) -> Environment {
+        Environment::custom(&self.base_url()).expect("plain http is for loopback addresses only")
+    }
+
+    /// A client that calls it over its port.
+    ///
+    /// # Panics
+    ///
+    /// If it is served on an address that is not loopback, or if TLS cannot be set up.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client_builder().build().expect("TLS can be set up")
+    }
+
+    /// The same client, with settings still to be changed.
+    ///
+    /// # Panics
+    ///
+    /// If it is served on an address that is not loopback.
+    pub fn client_builder(&self) -> ClientBuilder {
+        Client::builder(self.environment(), self.simulator.credentials())
+    }
+
+    /// Serves until something goes wrong, which it does not: for a program that does nothing else.
+    pub async fn forever(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl fmt::Debug for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Served").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+async fn accept(simulator: Simulator, listener: TcpListener) {
+    let mut connections = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => drop(connections.spawn(serve_connection(simulator.clone(), stream))),
+            // Out of file descriptors, most likely: give some time to be closed.
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn serve_connection(simulator: Simulator, stream: TcpStream) {
+    drop(stream.set_nodelay(true));
+    let service = service_fn(|request| answer(simulator.clone(), request));
+    // An error here is a connection that the other side, or a fault, has cut.
+    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+}
+
+/// An error closes the connection without an answer.
+async fn answer(simulator: Simulator, request: Request<Incoming>) -> Result<Response<CutBody>, Cut> {
+    let (parts, body) = request.into_parts();
+    let request = Request::from_parts(parts, read(body).await?);
+    let ending = simulator.exchange(&request);
+    if !ending.after.is_zero() {
+        sleep(ending.after).await;
+    }
+    match ending.kind {
+        EndingKind::Answer(response) => Ok(response.map(CutBody::whole)),
+        EndingKind::CutAnswer(response) => Ok(response.map(|body| CutBody::half(&body))),
+        EndingKind::Reset => Err(Cut),
+    }
+}
+
+async fn read(mut body: Incoming) -> Result<Bytes, Cut> {
+    let mut read = bytes::BytesMut::new();
+    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let frame = frame.map_err(|_| Cut)?;
+        if let Some(data) = frame.data_ref() {
+            read.extend_from_slice(data);
+        }
+        if read.len() > MAX_REQUEST_BYTES {
+            return Err(Cut);
+        }
+    }
+    Ok(read.freeze())
+}
+
+/// The connection is cut, by a fault or because the request cannot be read.
+#[derive(Debug)]
+struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection is cut")
+    }
+}
+
+impl StdError for Cut {}
+
+/// A body that declares its whole length and may end in its middle.
+struct CutBody {
+    rest: Bytes,
+    declared: u64,
+    cut: Option<Cut>,
+}
+
+impl CutBody {
+    fn whole(body: Bytes) -> Self {
+        Self { declared: body.len() as u64, rest: body, cut: None }
+    }
+
+    fn half(body: &Bytes) -> Self {
+        let half = body.len() / 2;
+        Self { declared: body.len() as u64, rest: body.slice(..half), cut: Some(Cut) }
+    }
+}
+
+impl Body for CutBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if !self.rest.is_empty() {
+            let rest = std::mem::take(&mut self.rest);
+            return Poll::Ready(Some(Ok(Frame::data(rest))));
+        }
+        Poll::Ready(self.cut.take().map(Err))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.cut.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(if self.cut.is_some() { self.declared } else { self.rest.len() as u64 })
+    }
+}
+
+/// Posts every callback once, beside each other, whatever becomes of it.
+async fn post_callbacks(simulator: Simulator) {
+    let transport = match reqwest::for_deliveries(Duration::from_secs(2)) {
+        Ok(transport) => Arc::new(transport),
+        Err(error) => return tracing::error!(%error, "callbacks cannot be delivered"),
+    };
+    let mut posts = JoinSet::new();
+    loop {
+        let delivery = simulator.next_delivery().await;
+        while posts.try_join_next().is_some() {}
+        posts.spawn(post(transport.clone(), simulator.shared.settings.reach, delivery));
+    }
+}
+
+async fn post(transport: Arc<dyn Transport>, reach: Reach, delivery: Delivery) {
+    let local = Url::parse(&delivery.url).is_ok_and(|url| is_loopback(&url));
+    if reach == Reach::Loopback && !local {
+        return tracing::warn!("callback not delivered: its URL is not a loopback address");
+    }
+    let Ok(request) = request(&delivery) else {
+        return tracing::warn!("callback not delivered: its URL cannot be called");
+    };
+    match timeout(DELIVERY_TIMEOUT, transport.call(request)).await {
+        Ok(Ok(response)) => tracing::info!(status = response.status().as_u16(), "callback delivered"),
+        Ok(Err(error)) => tracing::warn!(%error, "callback lost"),
+        Err(_) => tracing::warn!("callback not answered in time"),
+    }
+}
+
+fn request(delivery: &Delivery) -> http::Result<Request<Bytes>> {
+    Request::builder()
+        .method(Method::POST)
+        .uri(&delivery.url)
+        .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"))
+        .header("Businessshortcode", &delivery.short_code)
+        .body(delivery.body.clone())
+}

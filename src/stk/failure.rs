@@ -1,0 +1,213 @@
+//! Why a payment by M-PESA Express failed, what to do about it, and what to tell the customer.
+
+use std::{fmt, time::Duration};
+
+use crate::{ResultCode, code::Advice, error::redact};
+
+/// Who told an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Source {
+    /// Daraja's callback.
+    Callback,
+    /// An STK query.
+    Query,
+}
+
+/// A payment that failed: the code is known to be final.
+///
+/// ```
+/// use daraja::{Advice, StkCallback, StkOutcome, StkReason};
+///
+/// let callback = StkCallback::parse(br#"{"Body":{"stkCallback":{"CheckoutRequestID":"ws_CO_1",
+///     "ResultCode":1032,"ResultDesc":"Request Cancelled by user."}}}"#)?;
+/// let StkOutcome::Failed(failure) = callback.outcome else { panic!("cancelled") };
+/// assert_eq!(failure.reason(), StkReason::Cancelled);
+/// assert_eq!(failure.advice(), Advice::RetryNow);
+/// assert_eq!(failure.customer_message(), "You cancelled the payment request. You have not been charged.");
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct StkFailure {
+    code: ResultCode,
+    reason: StkReason,
+    description: Box<str>,
+    source: Source,
+}
+
+impl StkFailure {
+    /// A failure, or the code back if it proves none.
+    pub(crate) fn known(code: ResultCode, description: &str, source: Source) -> Result<Self, ResultCode> {
+        match StkReason::of(&code) {
+            Some(reason) => Ok(Self { code, reason, description: redact(description, 200).into(), source }),
+            None => Err(code),
+        }
+    }
+
+    /// Daraja's code.
+    #[must_use]
+    pub fn code(&self) -> &ResultCode {
+        &self.code
+    }
+
+    /// Daraja's words. They change from day to day: go by [`reason`](Self::reason).
+    #[must_use]
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// What the code means in M-PESA Express.
+    #[must_use]
+    pub fn reason(&self) -> StkReason {
+        self.reason
+    }
+
+    /// Who told it.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// What to do. It is never [`Advice::RetryNow`] if only a query told of the failure: queries have been seen to err.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match (self.reason.advice(), self.source) {
+            (Advice::RetryNow, Source::Query) => Advice::RetryAfter(MINUTE),
+            (advice, _) => advice,
+        }
+    }
+
+    /// A sentence that can be shown to the customer.
+    #[must_use]
+    pub fn customer_message(&self) -> &'static str {
+        self.reason.customer_message()
+    }
+}
+
+impl fmt::Debug for StkFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StkFailure")
+            .field("code", &self.code)
+            .field("reason", &self.reason)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a final code means in M-PESA Express. Other APIs use the same numbers for other things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StkReason {
+    /// 1: the customer's balance (Fuliza included) is too low.
+    InsufficientFunds,
+    /// 2: below the least amount.
+    BelowMinimum,
+    /// 3: above the most that one payment may have.
+    AboveMaximum,
+    /// 4: the customer's daily limit would be exceeded.
+    DailyLimit,
+    /// 8: the receiver's greatest balance would be exceeded.
+    BalanceLimit,
+    /// 17: the same amount from the same customer within two minutes.
+    TooSoon,
+    /// 1001: another prompt or session is open on the customer's line.
+    SubscriberBusy,
+    /// 1019: the request expired.
+    Expired,
+    /// 1025, 9999: the prompt could not be sent.
+    PromptNotSent,
+    /// 1032: the customer cancelled, or the prompt was dismissed.
+    Cancelled,
+    /// 1037: the customer did not answer, or the phone could not be reached.
+    NoResponse,
+    /// 2001: a wrong PIN.
+    WrongPin,
+    /// 8006: the customer's PIN is locked.
+    PinLocked,
+    /// 5, 6, 11, 13, 2006: the customer's account cannot pay.
+    PayerAccount,
+    /// 7, 12, 14, 18 to 22, 24, 29, 2028, 2040, `SFC_IC0003`, `TP40153`: your short code, product or operator is not set up for this.
+    NotPermitted,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const TWO_MINUTES: Duration = Duration::from_secs(120);
+
+impl StkReason {
+    /// The one table of final codes. What is missing here (15, 25 and 26 among them) settles nothing.
+    fn of(code: &ResultCode) -> Option<Self> {
+        let Some(number) = code.as_number() else {
+            return matches!(code.to_string().as_str(), "SFC_IC0003" | "TP40153").then_some(Self::NotPermitted);
+        };
+        Some(match number {
+            1 => Self::InsufficientFunds,
+            2 => Self::BelowMinimum,
+            3 => Self::AboveMaximum,
+            4 => Self::DailyLimit,
+            8 => Self::BalanceLimit,
+            17 => Self::TooSoon,
+            1001 => Self::SubscriberBusy,
+            1019 => Self::Expired,
+            1025 | 9999 => Self::PromptNotSent,
+            1032 => Self::Cancelled,
+            1037 => Self::NoResponse,
+            2001 => Self::WrongPin,
+            8006 => Self::PinLocked,
+            5 | 6 | 11 | 13 | 2006 => Self::PayerAccount,
+            7 | 12 | 14 | 18..=22 | 24 | 29 | 2028 | 2040 => Self::NotPermitted,
+            _ => return None,
+        })
+    }
+
+    /// What to do after a failure that a callback told of.
+    #[must_use]
+    pub fn advice(self) -> Advice {
+        match self {
+            Self::Expired | Self::Cancelled | Self::NoResponse | Self::WrongPin => Advice::RetryNow,
+            Self::SubscriberBusy | Self::PromptNotSent => Advice::RetryAfter(MINUTE),
+            Self::TooSoon => Advice::RetryAfter(TWO_MINUTES),
+            Self::InsufficientFunds | Self::DailyLimit | Self::PinLocked | Self::PayerAccount => Advice::AskCustomer,
+            Self::BelowMinimum | Self::AboveMaximum | Self::BalanceLimit | Self::NotPermitted => {
+                Advice::FixConfiguration
+            }
+        }
+    }
+
+    /// A sentence that can be shown to the customer.
+    #[must_use]
+    pub fn customer_message(self) -> &'static str {
+        match self {
+            Self::InsufficientFunds => {
+                "Your M-PESA balance is too low for this payment. Top up and try again. You have not been charged."
+            }
+            Self::BelowMinimum => "This amount is too small to be paid by M-PESA. You have not been charged.",
+            Self::AboveMaximum => "This amount is too large for one M-PESA payment. You have not been charged.",
+            Self::DailyLimit => {
+                "This payment would exceed your M-PESA limit for today. Pay a smaller amount, or tomorrow. You have not been charged."
+            }
+            Self::TooSoon => {
+                "M-PESA refuses the same amount twice within two minutes. Wait a little and try again. You have not been charged again."
+            }
+            Self::SubscriberBusy => {
+                "Another M-PESA request is open on your phone. Finish it, wait a minute and try again. You have not been charged."
+            }
+            Self::Expired | Self::NoResponse => {
+                "No answer came from your phone. Unlock it, keep it near and try again. You have not been charged."
+            }
+            Self::PromptNotSent => {
+                "The payment request could not be shown on your phone. Try again in a minute. You have not been charged."
+            }
+            Self::Cancelled => "You cancelled the payment request. You have not been charged.",
+            Self::WrongPin => "The M-PESA PIN was wrong. Try again with care. You have not been charged.",
+            Self::PinLocked => {
+                "Your M-PESA PIN is locked. Unlock it with Safaricom, then try again. You have not been charged."
+            }
+            Self::PayerAccount => {
+                "Your M-PESA account cannot make this payment. Please contact Safaricom. You have not been charged."
+            }
+            Self::BalanceLimit | Self::NotPermitted => {
+                "This shop cannot take M-PESA payments at the moment. You have not been charged."
+            }
+        }
+    }
+}

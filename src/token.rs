@@ -1,0 +1,383 @@
+//! The access token: fetched once for everybody, refreshed before it dies, forgotten when it is refused.
+//!
+//! Daraja page: "Authorization".
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::ready,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use http::HeaderValue;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    clock::Clock,
+    config::Credentials,
+    error::{Error, Result},
+    secret::AccessToken,
+    transport::{BoxFuture, TransportError, TransportErrorKind},
+    wire::Text,
+};
+
+/// Safaricom's FAQ says an hour. A longer life is not believed, whoever claims it.
+const LONGEST_LIFE: Duration = Duration::from_secs(3_600);
+
+/// A refresh that failed is not tried again before this has passed; the live token serves meanwhile.
+const REFRESH_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long one call of a store may take.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often another process's fetch is looked for in the store.
+const STORE_POLL: Duration = Duration::from_millis(200);
+
+/// Shares access tokens between processes, because a new token may void the old one.
+///
+/// A store holds secrets: keep it as safe as the credentials. Its errors are logged and passed over: a process whose
+/// store is down uses tokens of its own.
+///
+/// ```
+/// use std::{collections::HashMap, sync::Mutex};
+/// use daraja::{token::{StoreError, StoredToken, TokenKey, TokenStore}, transport::BoxFuture};
+///
+/// #[derive(Default)]
+/// struct InMemory(Mutex<HashMap<TokenKey, StoredToken>>);
+///
+/// impl TokenStore for InMemory {
+///     fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>> {
+///         Box::pin(async move { Ok(self.0.lock().unwrap().get(key).cloned()) })
+///     }
+///     fn save<'a>(&'a self, key: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>> {
+///         Box::pin(async move {
+///             self.0.lock().unwrap().insert(key.clone(), token.clone());
+///             Ok(())
+///         })
+///     }
+/// }
+///
+/// let credentials = daraja::Credentials::new("key", "secret");
+/// let client = daraja::Client::builder(daraja::Environment::Sandbox, credentials)
+///     .token_store(InMemory::default())
+///     .build()?;
+/// # Ok::<(), daraja::Error>(())
+/// ```
+pub trait TokenStore: Send + Sync + 'static {
+    /// The token that was saved last for this key.
+    fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>>;
+
+    /// Keeps a token that was fetched.
+    fn save<'a>(&'a self, key: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Asks to be the one that fetches, for the length of `lease`. Whoever is told `false` looks for the other's token
+    /// until the lease is over. Granted by default.
+    fn claim<'a>(&'a self, _key: &'a TokenKey, _lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(ready(Ok(true)))
+    }
+}
+
+/// What a [`TokenStore`] may fail with. Its text is logged: it must hold no secret.
+pub type StoreError = Box<dyn StdError + Send + Sync>;
+
+/// Whose token it is: one app in one environment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenKey {
+    environment: String,
+    consumer_key: String,
+}
+
+impl TokenKey {
+    pub(crate) fn new(base_url: &str, credentials: &Credentials) -> Self {
+        Self { environment: base_url.to_owned(), consumer_key: credentials.key.as_str().to_owned() }
+    }
+
+    /// The environment's base URL.
+    #[must_use]
+    pub fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    /// The app's consumer key.
+    #[must_use]
+    pub fn consumer_key(&self) -> &str {
+        &self.consumer_key
+    }
+}
+
+/// A token as a [`TokenStore`] keeps it.
+///
+/// ```
+/// use daraja::{secret::AccessToken, token::StoredToken};
+/// let token = StoredToken::new(AccessToken::new("kept out of logs"), chrono::DateTime::UNIX_EPOCH);
+/// assert!(!format!("{token:?}").contains("logs"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredToken {
+    /// The bearer token.
+    pub token: AccessToken,
+    /// When it dies, by the wall clock. More than an hour ahead is not believed: clocks differ between machines.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl StoredToken {
+    /// A token that was read back from where `save` put it.
+    #[must_use]
+    pub fn new(token: AccessToken, expires_at: DateTime<Utc>) -> Self {
+        Self { token, expires_at }
+    }
+}
+
+/// Daraja's answer to a token request. `expires_in` is a string on the wire and a number in the documentation.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct TokenBody<'a> {
+    #[serde(borrow)]
+    pub(crate) access_token: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) expires_in: Text<'a>,
+}
+
+/// A token in use: its header, ready made, and its life.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) token: AccessToken,
+    pub(crate) bearer: HeaderValue,
+    stale_at: Instant,
+    dead_at: Instant,
+}
+
+impl Live {
+    /// `asked_at` is the moment before the request was sent: life is counted from there.
+    pub(crate) fn new(token: AccessToken, life: Duration, asked_at: Instant) -> Option<Self> {
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
+        bearer.set_sensitive(true);
+        let life = life.min(LONGEST_LIFE);
+        let margin = life.checked_div(10).unwrap_or_default().max(Duration::from_secs(60));
+        let at = |offset| asked_at.checked_add(offset).unwrap_or(asked_at);
+        Some(Self { token, bearer, stale_at: at(life.saturating_sub(margin)), dead_at: at(life) })
+    }
+
+    /// Reads Daraja's answer. A life that cannot be read counts as the usual one: a token that dies early is renewed.
+    pub(crate) fn from_body(body: TokenBody<'_>, asked_at: Instant) -> Option<Self> {
+        let seconds = body.expires_in.0.and_then(|seconds| seconds.trim().parse().ok());
+        let life = seconds.map_or(LONGEST_LIFE, Duration::from_secs);
+        let token = body.access_token.0.filter(|token| !token.is_empty())?;
+        Self::new(AccessToken::new(token), life, asked_at)
+    }
+
+    fn is_stale(&self) -> bool {
+        Instant::now() >= self.stale_at
+    }
+
+    fn is_dead(&self) -> bool {
+        Instant::now() >= self.dead_at
+    }
+}
+
+/// One token for all callers of a client.
+pub(crate) struct TokenCache {
+    key: TokenKey,
+    store: Option<Box<dyn TokenStore>>,
+    clock: Clock,
+    fetch_timeout: Duration,
+    /// Never held across an await.
+    slot: RwLock<Slot>,
+    /// Held by the one that fetches. It counts the fetches that ended and keeps the last outcome for those who waited.
+    fetching: Mutex<Fetches>,
+}
+
+#[derive(Default)]
+struct Slot {
+    live: Option<Arc<Live>>,
+    /// The token that Daraja refused last, so that a store cannot bring it back.
+    refused: Option<AccessToken>,
+    refresh_after: Option<Instant>,
+    ended: u64,
+}
+
+#[derive(Default)]
+struct Fetches {
+    last: Option<Result<Arc<Live>>>,
+}
+
+impl TokenCache {
+    pub(crate) fn new(
+        key: TokenKey,
+        store: Option<Box<dyn TokenStore>>,
+        clock: Clock,
+        fetch_timeout: Duration,
+    ) -> Self {
+        let (slot, fetching) = (RwLock::default(), Mutex::default());
+        Self { key, store, clock, fetch_timeout, slot, fetching }
+    }
+
+    /// The token, if it is fresh: no lock is waited for, nothing is sent.
+    pub(crate) fn fresh(&self) -> Option<Arc<Live>> {
+        self.read(|slot| slot.live.clone().filter(|live| !live.is_stale()))
+    }
+
+    /// The token; `fetch` is run by one caller at a time.
+    pub(crate) async fn get(&self, fetch: impl AsyncFetch) -> Result<Arc<Live>> {
+        let (live, ended) = self.read(|slot| (slot.live.clone().filter(|live| !live.is_dead()), slot.ended));
+        match live {
+            Some(live) if !live.is_stale() => Ok(live),
+            Some(live) => Ok(self.refresh(fetch).await.unwrap_or(live)),
+            None => {
+                let mut fetches = self.fetching.lock().await;
+                match self.outcome_since(ended, &fetches) {
+                    Some(outcome) => outcome,
+                    None => self.run(&mut fetches, fetch).await,
+                }
+            }
+        }
+    }
+
+    /// What the fetch brought that ended while this caller waited: its failure is theirs as well, so that a thousand
+    /// callers do not time out one after the other.
+    fn outcome_since(&self, ended: u64, fetches: &Fetches) -> Option<Result<Arc<Live>>> {
+        let (now_ended, live) = self.read(|slot| (slot.ended, slot.live.clone().filter(|live| !live.is_dead())));
+        let shared = if now_ended == ended { None } else { fetches.last.clone() };
+        match (live, shared) {
+            (Some(live), _) => Some(Ok(live)),
+            (None, Some(Ok(live))) if self.was_refused(&live.token) => None,
+            (None, shared) => shared,
+        }
+    }
+
+    /// One caller refreshes a token that is about to die; nobody waits for it, and its failure hurts nobody.
+    async fn refresh(&self, fetch: impl AsyncFetch) -> Option<Arc<Live>> {
+        let paused = self.read(|slot| slot.refresh_after.is_some_and(|after| Instant::now() < after));
+        let mut fetches = if paused { return None } else { self.fetching.try_lock().ok()? };
+        if let Some(newer) = self.fresh() {
+            return Some(newer);
+        }
+        let outcome = self.run(&mut fetches, fetch).await;
+        if let Err(error) = &outcome {
+            tracing::warn!(error = %error, "the access token could not be refreshed; the live one is used");
+            self.write(|slot| slot.refresh_after = Instant::now().checked_add(REFRESH_PAUSE));
+        }
+        outcome.ok()
+    }
+
+    async fn run(&self, fetches: &mut MutexGuard<'_, Fetches>, fetch: impl AsyncFetch) -> Result<Arc<Live>> {
+        let outcome = self.load_or_fetch(fetch).await.map(Arc::new).map_err(|error| Error::Token(Box::new(error)));
+        fetches.last = Some(outcome.clone());
+        self.write(|slot| {
+            slot.ended = slot.ended.wrapping_add(1);
+            if let Ok(live) = &outcome {
+                slot.live = Some(live.clone());
+                slot.refresh_after = None;
+            }
+        });
+        outcome
+    }
+
+    async fn load_or_fetch(&self, fetch: impl AsyncFetch) -> Result<Live> {
+        let Some(store) = &self.store else {
+            return self.fetch(fetch).await;
+        };
+        if let Some(live) = self.load_or_claim(&**store).await {
+            return Ok(live);
+        }
+        let live = self.fetch(fetch).await?;
+        let remaining = TimeDelta::from_std(live.dead_at.saturating_duration_since(Instant::now())).unwrap_or_default();
+        let expires_at = self.clock.now().checked_add_signed(remaining).unwrap_or_default();
+        heed(store.save(&self.key, &StoredToken::new(live.token.clone(), expires_at))).await;
+        Ok(live)
+    }
+
+    async fn fetch(&self, fetch: impl AsyncFetch) -> Result<Live> {
+        match timeout(self.fetch_timeout, fetch.fetch()).await {
+            Ok(outcome) => outcome.inspect(|_| tracing::debug!("access token fetched")),
+            Err(elapsed) => Err(TransportError::new(TransportErrorKind::Timeout).with_source(elapsed).into()),
+        }
+    }
+
+    /// Another process's token, or `None` if it is on this one to fetch.
+    async fn load_or_claim(&self, store: &dyn TokenStore) -> Option<Live> {
+        let lease_ends = Instant::now().checked_add(self.fetch_timeout);
+        loop {
+            let stored = heed(store.load(&self.key)).await.flatten();
+            if let Some(live) = stored.and_then(|stored| self.revive(stored)) {
+                return Some(live);
+            }
+            let claimed = heed(store.claim(&self.key, self.fetch_timeout)).await.unwrap_or(true);
+            if claimed || lease_ends.is_none_or(|ends| Instant::now() >= ends) {
+                return None;
+            }
+            sleep(STORE_POLL).await;
+        }
+    }
+
+    fn revive(&self, stored: StoredToken) -> Option<Live> {
+        let remaining = stored.expires_at.signed_duration_since(self.clock.now()).to_std().ok()?;
+        let live = Live::new(stored.token, remaining, Instant::now())?;
+        (!live.is_stale() && !self.was_refused(&live.token)).then_some(live)
+    }
+
+    /// Forgets this token and no other: a newer one may be in use already.
+    pub(crate) fn forget(&self, refused: &AccessToken) {
+        self.write(|slot| {
+            if slot.live.as_ref().is_some_and(|live| live.token == *refused) {
+                slot.live = None;
+                tracing::debug!("access token refused and forgotten");
+            }
+            slot.refused = Some(refused.clone());
+        });
+    }
+
+    fn was_refused(&self, token: &AccessToken) -> bool {
+        self.read(|slot| slot.refused.as_ref() == Some(token))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Slot) -> T) -> T {
+        read(&self.slot.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, write: impl FnOnce(&mut Slot)) {
+        write(&mut self.slot.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCache").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// Waits for a store a little while; its errors are logged and passed over.
+async fn heed<T>(answer: impl Future<Output = Result<T, StoreError>> + Send) -> Option<T> {
+    match timeout(STORE_PATIENCE, answer).await {
+        Ok(Ok(value)) => Some(value),
+        Ok(Err(error)) => {
+            tracing::warn!(error = %error, "the token store failed; going on without it");
+            None
+        }
+        Err(_) => {
+            tracing::warn!("the token store did not answer in time; going on without it");
+            None
+        }
+    }
+}
+
+/// Asks Daraja for a token. It is run only if a fetch is due.
+pub(crate) trait AsyncFetch: Send {
+    fn fetch(self) -> impl Future<Output = Result<Live>> + Send;
+}
+
+impl<F, Fut> AsyncFetch for F
+where
+    F: FnOnce() -> Fut + Send,
+    Fut: Future<Output = Result<Live>> + Send,
+{
+    fn fetch(self) -> impl Future<Output = Result<Live>> + Send {
+        self()
+    }
+}

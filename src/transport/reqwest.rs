@@ -1,0 +1,163 @@
+//! The transport over reqwest: the only file that names it, so that its major versions reach nobody else.
+
+use std::time::Duration;
+
+use ::reqwest::{ClientBuilder as Builder, Request, Response, redirect, retry};
+use bytes::{Bytes, BytesMut};
+use url::Url;
+
+use super::{BoxFuture, MAX_ANSWER_BYTES, Transport, TransportError, TransportErrorKind};
+use crate::{Environment, client::ClientBuilder, error::ConfigError};
+
+/// [`Transport`] over a pooled [`reqwest`](::reqwest) client that neither retries nor follows redirects.
+///
+/// [`Client::new`](crate::Client::new) makes one by itself; pass a builder to [`ClientBuilder::reqwest`] to change it.
+#[derive(Debug, Clone)]
+pub struct ReqwestTransport {
+    client: ::reqwest::Client,
+}
+
+impl ReqwestTransport {
+    /// Builds the client. Redirects, retries and the https rule are set last, whatever the builder says: a custom
+    /// environment on a loopback address may use plain http, everything else is https only.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if TLS cannot be set up, such as when the machine holds no CA certificates (enable the feature
+    /// `webpki-roots`).
+    pub fn new(builder: Builder, environment: &Environment, connect_timeout: Duration) -> Result<Self, ConfigError> {
+        Self::build(builder.https_only(!environment.is_plain_http()), connect_timeout)
+    }
+
+    fn build(builder: Builder, connect_timeout: Duration) -> Result<Self, ConfigError> {
+        #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            let problem = "has no crypto provider: install one with `CryptoProvider::install_default`, or enable the feature `rustls`";
+            return Err(ConfigError::one("TLS", problem));
+        }
+        let client = builder
+            .connect_timeout(connect_timeout)
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .build()
+            .map_err(|error| ConfigError::one("transport", tls_problem(&error)))?;
+        Ok(Self { client })
+    }
+}
+
+impl ClientBuilder {
+    /// Takes a reqwest builder: proxy, roots, DNS, addresses. The crate's own rules (no retries, no redirects, https
+    /// only, the connect timeout) are set on it last.
+    ///
+    /// ```
+    /// # if cfg!(not(any(feature = "rustls", feature = "webpki-roots"))) { return Ok(()) }
+    /// use daraja::{Client, Credentials, Environment};
+    ///
+    /// let http = reqwest::Client::builder().pool_max_idle_per_host(32);
+    /// let client = Client::builder(Environment::Sandbox, Credentials::new("key", "secret")).reqwest(http).build()?;
+    /// # Ok::<(), daraja::Error>(())
+    /// ```
+    pub fn reqwest(self, builder: Builder) -> Self {
+        self.connector(move |environment, connect_timeout| {
+            Ok(Box::new(ReqwestTransport::new(builder, environment, connect_timeout)?))
+        })
+    }
+}
+
+/// Makes the transport of a client that was given none.
+pub(crate) fn connect(environment: &Environment, connect_timeout: Duration) -> Result<Box<dyn Transport>, ConfigError> {
+    Ok(Box::new(ReqwestTransport::new(default_builder()?, environment, connect_timeout)?))
+}
+
+#[cfg_attr(not(feature = "webpki-roots"), expect(clippy::unnecessary_wraps, reason = "roots can be wrong"))]
+fn default_builder() -> Result<Builder, ConfigError> {
+    let builder = ::reqwest::Client::builder().tcp_nodelay(true);
+    #[cfg(feature = "webpki-roots")]
+    let builder = builder.tls_certs_only(compiled_in_roots()?);
+    Ok(builder)
+}
+
+#[cfg(feature = "webpki-roots")]
+fn compiled_in_roots() -> Result<Vec<::reqwest::Certificate>, ConfigError> {
+    webpki_root_certs::TLS_SERVER_ROOT_CERTS
+        .iter()
+        .map(|root| ::reqwest::Certificate::from_der(root))
+        .collect::<Result<_, _>>()
+        .map_err(|error| ConfigError::one("transport", tls_problem(&error)))
+}
+
+fn tls_problem(error: &::reqwest::Error) -> String {
+    use std::error::Error as _;
+    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    format!("could not be set up: {cause} (images without CA files need the feature webpki-roots)")
+}
+
+impl Transport for ReqwestTransport {
+    fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        Box::pin(async move {
+            let response = self.client.execute(convert(request)?).await.map_err(classify)?;
+            read(response).await
+        })
+    }
+}
+
+fn convert(request: http::Request<Bytes>) -> Result<Request, TransportError> {
+    let (parts, body) = request.into_parts();
+    let url = Url::parse(&parts.uri.to_string())
+        .map_err(|error| TransportError::new(TransportErrorKind::Connect).with_source(error))?;
+    let mut converted = Request::new(parts.method, url);
+    *converted.headers_mut() = parts.headers;
+    if !body.is_empty() {
+        *converted.body_mut() = Some(body.into());
+    }
+    Ok(converted)
+}
+
+async fn read(mut response: Response) -> Result<http::Response<Bytes>, TransportError> {
+    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+    let body = read_body(response).await?;
+    let mut read = http::Response::new(body);
+    *read.status_mut() = status;
+    *read.headers_mut() = headers;
+    Ok(read)
+}
+
+async fn read_body(mut response: Response) -> Result<Bytes, TransportError> {
+    let too_large = || TransportError::new(TransportErrorKind::TooLarge);
+    if response.content_length().is_some_and(|length| length > MAX_ANSWER_BYTES as u64) {
+        return Err(too_large());
+    }
+    let first = response.chunk().await.map_err(classify)?.unwrap_or_default();
+    let Some(second) = response.chunk().await.map_err(classify)? else {
+        return if first.len() > MAX_ANSWER_BYTES { Err(too_large()) } else { Ok(first) };
+    };
+    let mut whole = BytesMut::from(first);
+    whole.extend_from_slice(&second);
+    while let Some(chunk) = response.chunk().await.map_err(classify)? {
+        if whole.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
+}
+
+/// A stalled TLS handshake is both a failed connect and a timeout: nothing was sent, so connect is asked first. Whatever
+/// is neither may have been sent, a reset on a reused connection included.
+fn classify(error: ::reqwest::Error) -> TransportError {
+    let kind = if error.is_connect() || error.is_builder() {
+        TransportErrorKind::Connect
+    } else if error.is_timeout() {
+        TransportErrorKind::Timeout
+    } else {
+        TransportErrorKind::Interrupted
+    };
+    TransportError::new(kind).with_source(error.without_url())
+}
+
+/// Delivers the simulator's callbacks: plain http is allowed, one try, nothing is followed.
+#[cfg(feature = "simulator")]
+pub(crate) fn for_deliveries(connect_timeout: Duration) -> Result<ReqwestTransport, ConfigError> {
+    ReqwestTransport::build(default_builder()?, connect_timeout)
+}

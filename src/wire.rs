@@ -1,0 +1,300 @@
+//! Tolerant readers for what Daraja writes differently from day to day. Tolerant in what is read, never in what is concluded.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor, value::F64Deserializer},
+};
+use serde_json::Value;
+
+use crate::Kes;
+
+/// A string or a number, whichever came. Anything else is read as nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Scalar<'a> {
+    Text(Cow<'a, str>),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Other,
+}
+
+impl<'a> Scalar<'a> {
+    /// A string as it is, a number as it would be printed.
+    pub(crate) fn into_text(self) -> Option<Cow<'a, str>> {
+        Some(match self {
+            Self::Text(text) => text,
+            Self::Unsigned(number) => Cow::Owned(number.to_string()),
+            Self::Signed(number) => Cow::Owned(number.to_string()),
+            Self::Float(number) => Cow::Owned(format!("{number:?}")),
+            Self::Other => return None,
+        })
+    }
+
+    /// A value that is written as a whole number or as a string.
+    pub(crate) fn read<T: FromStr, E>(&self, from_number: impl Fn(u64) -> Result<T, E>) -> Option<T> {
+        match self {
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Unsigned(number) => from_number(*number).ok(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn to_kes(&self) -> Option<Kes> {
+        match self {
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Unsigned(number) => i64::try_from(*number).ok()?.checked_mul(100).map(Kes::from_cents),
+            Self::Signed(number) => number.checked_mul(100).map(Kes::from_cents),
+            Self::Float(number) => Kes::deserialize(F64Deserializer::<de::value::Error>::new(*number)).ok(),
+            Self::Other => None,
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+/// A scalar as text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Text<'a>(pub(crate) Option<Cow<'a, str>>);
+
+impl Text<'_> {
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl<'a, T: Into<Cow<'a, str>>> From<T> for Text<'a> {
+    fn from(text: T) -> Self {
+        Self(Some(text.into()))
+    }
+}
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Scalar::deserialize(deserializer).map(|scalar| Self(scalar.into_text()))
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Unsigned(number))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Signed(number))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Float(number))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Scalar<'de>, A::Error> {
+        skip_rest_of_list(seq).map(|()| Scalar::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Scalar<'de>, A::Error> {
+        skip_rest_of_object(map).map(|()| Scalar::Other)
+    }
+}
+
+fn skip_rest_of_list<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<(), A::Error> {
+    while seq.next_element::<IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+fn skip_rest_of_object<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
+    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+/// What every answer may hold beside its own fields: the ways in which Daraja and its gateway refuse.
+#[derive(Debug, Default)]
+pub(crate) struct Head<'a> {
+    pub(crate) error_code: Option<Cow<'a, str>>,
+    pub(crate) request_id: Option<Cow<'a, str>>,
+    pub(crate) response_code: Option<Cow<'a, str>>,
+    error_message: Option<Cow<'a, str>>,
+    description: Option<Cow<'a, str>>,
+    fault: Option<Value>,
+}
+
+impl<'a> Head<'a> {
+    /// Reads the first JSON document of a text. A second one behind it is let pass for a fault only: a gateway has been
+    /// seen to print its fault twice.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, MalformedJson<serde_json::Error>> {
+        let text = text.trim_start_matches('\u{feff}');
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let head = Self::deserialize(&mut deserializer).map_err(MalformedJson)?;
+        match deserializer.end() {
+            Err(error) if head.fault.is_none() => Err(MalformedJson(error)),
+            _ => Ok(head),
+        }
+    }
+
+    /// The refusal's words, wherever they stand.
+    pub(crate) fn message(&self) -> &str {
+        self.error_message.as_deref().or(self.description.as_deref()).unwrap_or_default()
+    }
+
+    /// Code and words of a gateway's fault, in its REST or its SOAP shape.
+    pub(crate) fn fault(&self) -> Option<(Option<&str>, &str)> {
+        let fault = self.fault.as_ref()?;
+        let fault = fault.pointer("/Body/Fault").unwrap_or(fault);
+        let text = |pointer: &str| fault.pointer(pointer).and_then(Value::as_str);
+        let code =
+            text("/detail/errorcode").or_else(|| text("/detail/source/errorcode")).or_else(|| text("/faultcode"));
+        Some((code, text("/faultstring").unwrap_or_default()))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Head<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(HeadVisitor)
+    }
+}
+
+struct HeadVisitor;
+
+impl<'de> Visitor<'de> for HeadVisitor {
+    type Value = Head<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Head<'de>, A::Error> {
+        let mut head = Head::default();
+        while let Some(Key(key)) = map.next_key()? {
+            let field = match &*key {
+                "errorCode" => &mut head.error_code,
+                "errorMessage" => &mut head.error_message,
+                "requestId" | "requestID" => &mut head.request_id,
+                "ResponseCode" => &mut head.response_code,
+                "ResponseDescription" | "error" | "message" => &mut head.description,
+                "fault" | "Envelope" => {
+                    head.fault = map.next_value::<Option<Value>>()?.or(head.fault);
+                    continue;
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            let Text(text) = map.next_value()?;
+            *field = field.take().or(text);
+        }
+        head.error_code = head.error_code.filter(|code| !code.trim().is_empty());
+        Ok(head)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Head<'de>, A::Error> {
+        skip_rest_of_list(seq).map(|()| Head::default())
+    }
+}
+
+/// An object's key, borrowed unless it is escaped.
+pub(crate) struct Key<'a>(pub(crate) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.deserialize_str(ScalarVisitor)? {
+            Scalar::Text(key) => Ok(Self(key)),
+            _ => Err(de::Error::custom("a key is expected")),
+        }
+    }
+}
+
+/// Says what is wrong with a JSON text without quoting it: serde's own words can hold the values.
+#[derive(Debug)]
+pub(crate) struct MalformedJson<E>(pub(crate) E);
+
+impl<E: std::borrow::Borrow<serde_json::Error>> fmt::Display for MalformedJson<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use serde_json::error::Category;
+        let error: &serde_json::Error = self.0.borrow();
+        match error.classify() {
+            Category::Eof if error.column() == 0 => f.write_str("is empty"),
+            Category::Eof => f.write_str("is JSON that is cut short"),
+            Category::Syntax | Category::Io => f.write_str("is not JSON"),
+            Category::Data => write!(f, "is not of the expected shape (column {})", error.column()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(text: &str) -> Head<'_> {
+        Head::parse(text).unwrap()
+    }
+
+    #[test]
+    fn an_error_code_is_found_whatever_its_type() {
+        assert_eq!(head(r#"{"errorCode":"400.002.02"}"#).error_code.as_deref(), Some("400.002.02"));
+        assert_eq!(head(r#"{"errorCode":404}"#).error_code.as_deref(), Some("404"));
+        for none in [r#"{"errorCode":null}"#, r#"{"errorCode":""}"#, r#"{"errorCode":{"a":[1]}}"#, "{}", "[1,2]"] {
+            assert_eq!(head(none).error_code, None, "{none}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_two_equal_keys_counts() {
+        assert_eq!(head(r#"{"errorCode":"a","errorCode":"b"}"#).error_code.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn faults_of_both_gateways_are_found() {
+        let rest = r#"{"fault":{"faultstring":"Spike arrest","detail":{"errorcode":"policies.ratelimit.SpikeArrestViolation"}}}"#;
+        assert_eq!(head(rest).fault(), Some((Some("policies.ratelimit.SpikeArrestViolation"), "Spike arrest")));
+        let soap = r#"{"Envelope":{"Body":{"Fault":{"faultcode":"soap:Server","faultstring":"failed","detail":{"source":{"errorcode":"steps.X"}}}}}}"#;
+        assert_eq!(head(soap).fault(), Some((Some("steps.X"), "failed")));
+        assert_eq!(head(&format!("{soap}\n{soap}")).fault(), Some((Some("steps.X"), "failed")));
+        assert_eq!(head(r#"{"fault":"odd"}"#).fault(), Some((None, "")));
+    }
+
+    #[test]
+    fn what_is_not_one_json_document_is_named() {
+        let problem = |text| Head::parse(text).unwrap_err().to_string();
+        assert_eq!(problem(""), "is empty");
+        assert_eq!(problem("{\"ResponseCode\":\"0\""), "is JSON that is cut short");
+        assert_eq!(problem("<html>"), "is not JSON");
+        assert_eq!(problem("{} {}"), "is not JSON");
+        assert_eq!(problem("true"), "is not of the expected shape (column 4)");
+    }
+}
