@@ -247,6 +247,9 @@ impl Answer {
     /// Finds the refusal in an answer, in the one order that works with Daraja: an `errorCode` in whatever status, a
     /// gateway's fault, a SOAP envelope, a `ResponseCode` that is not a success, a status that is not 2xx.
     pub(crate) fn refusal(&self, accepted: impl Fn(&str) -> bool) -> Result<Option<ApiError>, DecodeError> {
+        if std::str::from_utf8(&self.body).is_err() {
+            return Err(self.unreadable("is not UTF-8 text"));
+        }
         let head = match Head::parse(self.text()) {
             Ok(head) => head,
             Err(_) if self.status == StatusCode::TOO_MANY_REQUESTS => Head::default(),

@@ -22,10 +22,7 @@ struct RefusalBody<'a> {
 
 pub(super) fn answer(simulator: &Simulator, request: &Request<Bytes>) -> Response<Bytes> {
     let route = Route::of(request.uri().path());
-    let mut state = simulator.lock();
-    let count = state.calls.entry(route).or_default();
-    *count = count.saturating_add(1);
-    drop(state);
+    simulator.count(route);
     let response = match route {
         Route::OAuth => oauth(simulator, request),
         Route::StkPush => guarded(simulator, request, express::push),

@@ -60,6 +60,13 @@ pub enum Fault {
     Redirect,
 }
 
+impl Fault {
+    /// Whether the request arrives, but is answered before the desk sees it.
+    pub(super) fn keeps_from_desk(self) -> bool {
+        matches!(self, Self::Html | Self::Empty | Self::ErrorInOk | Self::Throttled(_) | Self::Redirect)
+    }
+}
+
 /// The faults to come, by route, in order.
 #[derive(Debug, Default)]
 pub(super) struct Faults(HashMap<Route, VecDeque<Fault>>);

@@ -25,7 +25,11 @@ pub(super) enum EndingKind {
 impl Simulator {
     /// Takes one request with the fault that was ordered for it.
     pub(super) fn exchange(&self, request: &Request<Bytes>) -> Ending {
-        let fault = self.lock().faults.pop(Route::of(request.uri().path()));
+        let route = Route::of(request.uri().path());
+        let fault = self.lock().faults.pop(route);
+        if fault.is_some_and(Fault::keeps_from_desk) {
+            self.count(route);
+        }
         let now = |kind| Ending { after: Duration::ZERO, kind };
         let answer = |response| now(EndingKind::Answer(response));
         match fault {

@@ -253,7 +253,7 @@ impl Simulator {
         self.lock().prompts.clone()
     }
 
-    /// How many calls of this route arrived, refused ones included.
+    /// How many calls of this route arrived, refused ones included, reset ones not.
     #[must_use]
     pub fn calls(&self, route: Route) -> usize {
         self.lock().calls.get(&route).copied().unwrap_or_default()
@@ -300,6 +300,12 @@ impl Simulator {
     fn schedule(&self, state: &mut State, due: Instant, delivery: Delivery) {
         state.deliveries.schedule(due, delivery);
         self.shared.scheduled.notify_one();
+    }
+
+    fn count(&self, route: Route) {
+        let mut state = self.lock();
+        let count = state.calls.entry(route).or_default();
+        *count = count.saturating_add(1);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,0 +1,170 @@
+//! Settings, environments and the errors that say what to put right.
+
+use daraja::{Environment, Settings};
+
+fn lookup<'a>(variables: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
+    |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+}
+
+const BASE: [(&str, &str); 3] = [
+    ("MPESA_ENVIRONMENT", "sandbox"),
+    ("MPESA_CONSUMER_KEY", "key of the app"),
+    ("MPESA_CONSUMER_SECRET", "secret-of-the-app"),
+];
+
+fn with(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    let known = |name: &str| more.iter().any(|(other, _)| *other == name);
+    BASE.into_iter().filter(|(name, _)| !known(name)).chain(more.iter().copied()).collect()
+}
+
+fn problem(more: &[(&'static str, &'static str)]) -> String {
+    Settings::from_lookup(lookup(&with(more))).unwrap_err().to_string()
+}
+
+#[test]
+fn the_guides_variables_load() {
+    let settings = Settings::from_lookup(lookup(&with(&[
+        ("MPESA_SHORTCODE", "174379"),
+        ("MPESA_PASSKEY", "the passkey"),
+        ("MPESA_CALLBACK_URL", "https://shop.example/api/payments/mpesa/callback"),
+        ("MPESA_B2C_SHORTCODE", "600000"),
+        ("MPESA_B2C_INITIATOR_NAME", "testapi"),
+        ("MPESA_B2C_SECURITY_CREDENTIAL", "a credential"),
+        ("MPESA_B2C_RESULT_URL", "https://shop.example/api/payments/b2c/result"),
+        ("MPESA_B2C_TIMEOUT_URL", "https://shop.example/api/payments/b2c/timeout"),
+    ])))
+    .unwrap();
+    assert_eq!(settings.environment, Environment::Sandbox);
+    assert_eq!(settings.merchant.required().unwrap().short_code().to_string(), "174379");
+    assert_eq!(settings.callback_url.required().unwrap().path(), "/api/payments/mpesa/callback");
+    let payouts = settings.payouts.required().unwrap();
+    assert_eq!((payouts.short_code.to_string().as_str(), payouts.initiator_name.as_str()), ("600000", "testapi"));
+    assert_eq!(payouts.timeout_url.path(), "/api/payments/b2c/timeout");
+}
+
+#[test]
+fn the_env_file_that_ships_loads() {
+    let file = include_str!("../../.env.example");
+    let lines: Vec<(String, String)> = file
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    assert!(lines.iter().any(|(name, _)| name == "MPESA_ENVIRONMENT"));
+    // It holds placeholders, which are named as such; nothing else is wrong with it.
+    let find = |name: &str| lines.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let error = Settings::from_lookup(find).unwrap_err();
+    assert!(error.problems().iter().all(|problem| problem.problem.contains("placeholder")), "{error}");
+    assert!(!error.problems().is_empty());
+}
+
+#[test]
+fn groups_are_optional_until_they_are_needed() {
+    let settings = Settings::from_lookup(lookup(&BASE)).unwrap();
+    let error = settings.merchant.required().unwrap_err();
+    assert_eq!(error.problems().len(), 2);
+    assert!(settings.callback_url.required().unwrap_err().to_string().contains("MPESA_CALLBACK_URL"));
+    assert!(settings.payouts.optional().is_none());
+}
+
+#[test]
+fn one_error_lists_everything_that_is_missing_or_wrong() {
+    let error = Settings::from_lookup(lookup(&[
+        ("MPESA_ENVIRONMENT", "live"),
+        ("MPESA_CONSUMER_KEY", "your_consumer_key"),
+        ("MPESA_SHORTCODE", "174379                       # Sandbox: 174379"),
+        ("MPESA_CALLBACK_URL", "not a url"),
+        ("MPESA_B2C_SHORTCODE", "12"),
+        ("MPESA_B2C_INITIATOR_NAME", "  "),
+    ]))
+    .unwrap_err();
+    let names: Vec<&str> = error.problems().iter().map(|problem| &*problem.name).collect();
+    assert_eq!(
+        names,
+        [
+            "MPESA_ENVIRONMENT",
+            "MPESA_CONSUMER_KEY",
+            "MPESA_CONSUMER_SECRET",
+            "MPESA_SHORTCODE",
+            "MPESA_PASSKEY",
+            "MPESA_CALLBACK_URL",
+            "MPESA_B2C_SHORTCODE",
+            "MPESA_B2C_INITIATOR_NAME",
+            "MPESA_B2C_SECURITY_CREDENTIAL",
+            "MPESA_B2C_RESULT_URL",
+            "MPESA_B2C_TIMEOUT_URL",
+        ]
+    );
+    let text = error.to_string();
+    for words in ["sandbox or production", "placeholder", "the comment behind the value", "is missing"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn no_value_is_shown_even_if_it_stands_in_the_wrong_variable() {
+    let secret = "secretsecretsecret-in-the-wrong-place";
+    for name in ["MPESA_ENVIRONMENT", "MPESA_SHORTCODE", "MPESA_TILL", "MPESA_CALLBACK_URL", "MPESA_BASE_URL"] {
+        let error = Settings::from_lookup(lookup(&with(&[(name, secret), ("MPESA_PASSKEY", secret)]))).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains(name), "{shown}");
+        assert!(!shown.contains("secretsecret") && !shown.contains("wrong-place"), "{shown}");
+    }
+}
+
+#[test]
+fn a_till_needs_its_store_number() {
+    let settings = Settings::from_lookup(lookup(&with(&[
+        ("MPESA_SHORTCODE", "600986"),
+        ("MPESA_PASSKEY", "the passkey"),
+        ("MPESA_TILL", "5123456"),
+    ])))
+    .unwrap();
+    let merchant = settings.merchant.required().unwrap();
+    assert_eq!(merchant.till_number().unwrap().to_string(), "5123456");
+    assert_eq!(merchant.short_code().to_string(), "600986");
+    assert!(problem(&[("MPESA_TILL", "5123456")]).contains("MPESA_SHORTCODE is missing"));
+}
+
+#[test]
+fn a_base_url_stands_for_an_environment_and_production_is_https_only() {
+    let loopback = ("MPESA_BASE_URL", "http://127.0.0.1:8090");
+    let settings =
+        Settings::from_lookup(lookup(&[BASE[1], BASE[2], loopback])).expect("the base URL is environment enough");
+    assert_eq!(settings.environment.base_url(), "http://127.0.0.1:8090");
+    assert!(!settings.environment.is_production());
+
+    assert!(problem(&[("MPESA_ENVIRONMENT", "production"), loopback]).contains("https only"));
+    assert!(problem(&[("MPESA_BASE_URL", "http://gateway.example")]).contains("loopback"));
+    let gateway = [("MPESA_ENVIRONMENT", "production"), ("MPESA_BASE_URL", "https://gateway.example/daraja/")];
+    let settings = Settings::from_lookup(lookup(&with(&gateway))).unwrap();
+    assert!(settings.environment.is_production());
+    assert_eq!(settings.environment.base_url(), "https://gateway.example/daraja");
+}
+
+#[test]
+fn a_base_url_is_https_or_loopback_and_nothing_but_a_base() {
+    for good in ["https://gateway.example", "http://localhost:1", "http://127.8.9.1", "http://[::1]:80/prefix/"] {
+        assert!(Environment::custom(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "http://gateway.example",
+        "http://127.0.0.1.example",
+        "http://localhost.example",
+        "http://10.0.0.1",
+        "http://[::2]",
+        "ftp://127.0.0.1",
+        "https://user@gateway.example",
+        "https://:secret@gateway.example",
+        "https://gateway.example/?a=b",
+        "https://gateway.example/#part",
+        "gateway.example",
+        "",
+    ] {
+        let error = Environment::custom(bad).unwrap_err();
+        assert_eq!(error.what(), "base URL", "{bad}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+    assert!(Environment::custom_production("http://127.0.0.1:1").is_err());
+}

@@ -1,0 +1,174 @@
+//! Every observed shape of the STK callback, one oddity a file.
+
+use std::collections::BTreeMap;
+
+use daraja::{Kes, ResultCode, StkCallback, StkOutcome, StkReason};
+
+use crate::support::fixtures;
+
+const ID: &str = "ws_CO_061020261702341254708374149";
+
+/// What a fixture comes to.
+#[derive(Debug, PartialEq)]
+enum Expected {
+    /// Amount in cents, payer, time; the receipt is the same in all.
+    Paid(Option<i64>, Option<&'static str>, Option<&'static str>),
+    Failed(StkReason),
+    Unproven(&'static str),
+    Refused(&'static str),
+}
+use Expected::{Failed, Paid, Refused, Unproven};
+
+const PAYER: Option<&str> = Some("254708374149");
+const TIME: Option<&str> = Some("20261006170251");
+
+fn expected() -> BTreeMap<&'static str, Expected> {
+    let whole = || Paid(Some(50_000), PAYER, TIME);
+    BTreeMap::from([
+        ("paid_five_items_balance_without_value", whole()),
+        ("paid_four_items", whole()),
+        ("paid_three_items_without_date", Paid(Some(50_000), PAYER, None)),
+        ("paid_items_in_another_order", whole()),
+        ("paid_amount_with_decimals", whole()),
+        ("paid_numbers_as_strings", whole()),
+        ("paid_balance_is_null", whole()),
+        ("paid_balance_is_text", whole()),
+        ("paid_values_before_names", whole()),
+        ("paid_unknown_keys", whole()),
+        ("paid_items_given_twice", whole()),
+        ("paid_phone_masked", Paid(Some(50_000), None, TIME)),
+        ("paid_date_unreadable", Paid(Some(50_000), PAYER, None)),
+        ("paid_amount_unreadable", Paid(None, PAYER, TIME)),
+        ("paid_keys_in_another_order", whole()),
+        ("paid_without_merchant_request_id", whole()),
+        ("paid_without_outer_wrapping", whole()),
+        ("paid_wrapped_by_a_proxy", whole()),
+        ("paid_behind_a_byte_order_mark", whole()),
+        ("paid_escaped_keys", whole()),
+        ("paid_item_list_of_lists", whole()),
+        ("unproven_single_item_object", Unproven("0")),
+        ("unproven_zero_without_receipt", Unproven("0")),
+        ("unproven_zero_without_metadata", Unproven("0")),
+        ("unproven_zero_with_empty_receipt", Unproven("0")),
+        ("unproven_zero_with_null_receipt", Unproven("0")),
+        ("unproven_zero_with_placeholder_receipt", Unproven("0")),
+        ("unproven_zero_with_two_receipts", Unproven("0")),
+        ("unproven_looks_like_zero", Unproven("00")),
+        ("unproven_zero_with_a_point", Unproven("0.0")),
+        ("unproven_code_26", Unproven("26")),
+        ("unproven_code_broker_overload", Unproven("100000001")),
+        ("unproven_code_nobody_knows", Unproven("7777")),
+        ("unproven_code_of_letters_nobody_knows", Unproven("R000002")),
+        ("unproven_failure_with_receipt", Unproven("1032")),
+        ("failed_1032_cancelled", Failed(StkReason::Cancelled)),
+        ("failed_1032_canceled_other_words", Failed(StkReason::Cancelled)),
+        ("failed_1032_as_string", Failed(StkReason::Cancelled)),
+        ("failed_1032_metadata_null", Failed(StkReason::Cancelled)),
+        ("failed_1032_metadata_empty", Failed(StkReason::Cancelled)),
+        ("failed_1032_metadata_text", Failed(StkReason::Cancelled)),
+        ("failed_1032_without_words", Failed(StkReason::Cancelled)),
+        ("failed_1032_given_twice", Failed(StkReason::Cancelled)),
+        ("failed_1037_no_response", Failed(StkReason::NoResponse)),
+        ("failed_1019_expired", Failed(StkReason::Expired)),
+        ("failed_1_insufficient", Failed(StkReason::InsufficientFunds)),
+        ("failed_2001_wrong_pin", Failed(StkReason::WrongPin)),
+        ("failed_1001_locked", Failed(StkReason::SubscriberBusy)),
+        ("failed_17_too_soon", Failed(StkReason::TooSoon)),
+        ("failed_8006_pin_locked", Failed(StkReason::PinLocked)),
+        ("failed_2028_not_permitted", Failed(StkReason::NotPermitted)),
+        ("failed_sfc_ic0003", Failed(StkReason::NotPermitted)),
+        ("failed_older_id_without_number", Failed(StkReason::Cancelled)),
+        ("refused_two_codes", Refused("holds two different ResultCodes")),
+        ("refused_two_ids", Refused("holds two different CheckoutRequestIDs")),
+        ("refused_no_code", Refused("holds no ResultCode")),
+        ("refused_null_code", Refused("is not of the expected shape")),
+        ("refused_no_id", Refused("holds no CheckoutRequestID")),
+        ("refused_empty_id", Refused("holds no CheckoutRequestID")),
+        ("refused_id_with_blanks", Refused("holds no readable CheckoutRequestID")),
+        ("refused_empty_object", Refused("holds no CheckoutRequestID")),
+        ("refused_list", Refused("is not of the expected shape")),
+        ("refused_cut_short", Refused("is JSON that is cut short")),
+        ("refused_two_documents", Refused("is not JSON")),
+        ("refused_html", Refused("is not JSON")),
+    ])
+}
+
+#[test]
+fn every_variant_is_read_for_what_it_proves() {
+    let mut expected = expected();
+    for (name, body) in fixtures("stk/callback") {
+        let Some(expected) = expected.remove(name.as_str()) else { panic!("{name} is not in the table") };
+        let parsed = StkCallback::parse(&body);
+        match (expected, parsed) {
+            (Paid(cents, payer, time), Ok(StkCallback { outcome: StkOutcome::Paid(payment), .. })) => {
+                assert_eq!(payment.receipt.as_str(), "UJ65WSR9W7", "{name}");
+                assert_eq!(payment.amount.map(Kes::cents), cents, "{name}");
+                assert_eq!(payment.payer.map(|payer| payer.to_string()).as_deref(), payer, "{name}");
+                assert_eq!(payment.completed_at.map(|time| time.to_string()).as_deref(), time, "{name}");
+            }
+            (Failed(reason), Ok(StkCallback { outcome: StkOutcome::Failed(failure), .. })) => {
+                assert_eq!(failure.reason(), reason, "{name}");
+            }
+            (Unproven(code), Ok(StkCallback { outcome: StkOutcome::Unproven(unproven), .. })) => {
+                assert_eq!(unproven.code.to_string(), code, "{name}");
+            }
+            (Refused(problem), Err(error)) => assert!(error.problem().starts_with(problem), "{name}: {error}"),
+            (expected, parsed) => panic!("{name}: {expected:?} was expected, not {parsed:?}"),
+        }
+    }
+    assert!(expected.is_empty(), "fixtures without a file: {:?}", expected.keys());
+}
+
+#[test]
+fn the_ids_are_kept_to_the_letter() {
+    for (name, body) in fixtures("stk/callback") {
+        if name.starts_with("refused") {
+            continue;
+        }
+        let callback = StkCallback::parse(&body).unwrap();
+        let id = if name.contains("older_id") { "ws_CO_DMZ_250600506_23022019144745852" } else { ID };
+        assert_eq!(callback.checkout_request_id.as_str(), id, "{name}");
+        let merchant = callback.merchant_request_id.map(|id| id.to_string());
+        let expected = (!name.contains("without_merchant")).then(|| "ac7b-470b-8df7-23ab3cef38271280493".to_owned());
+        assert_eq!(merchant, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_failure_keeps_its_code_and_words() {
+    let (_, body) = fixtures("stk/callback").into_iter().find(|(name, _)| name == "failed_1037_no_response").unwrap();
+    let StkOutcome::Failed(failure) = StkCallback::parse(&body).unwrap().outcome else { panic!() };
+    assert_eq!(failure.code(), &ResultCode::NO_RESPONSE);
+    assert_eq!(failure.description(), "No response from user.");
+}
+
+#[test]
+fn what_is_too_large_or_too_deep_or_not_text_is_refused() {
+    let large = format!(r#"{{"Body":{{"stkCallback":{{"Padding":"{}"}}}}}}"#, " ".repeat(65_536));
+    assert!(StkCallback::parse(large.as_bytes()).unwrap_err().to_string().contains("more than the 65536 that are read"));
+    let deep = format!("{}{}", r#"{"Body":"#.repeat(5_000), "}".repeat(5_000));
+    assert!(StkCallback::parse(deep.as_bytes()).is_err());
+    let deep_elsewhere = format!(r#"{{"Other":{}1{}}}"#, "[".repeat(20_000), "]".repeat(20_000));
+    assert!(StkCallback::parse(deep_elsewhere.as_bytes()).is_err());
+    assert!(StkCallback::parse(b"\xff\xfe{}").unwrap_err().to_string().contains("is not UTF-8"));
+    assert!(StkCallback::parse(b"").unwrap_err().to_string().contains("is empty"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_panic_the_parser(body in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
+        drop(StkCallback::parse(&body));
+    }
+
+    #[test]
+    fn a_fixture_with_a_byte_changed_does_not_panic_and_is_never_paid_without_its_receipt(
+        index in 0_usize..65, at in 0_usize..700, byte in proptest::num::u8::ANY,
+    ) {
+        let (_, mut body) = fixtures("stk/callback").swap_remove(index);
+        let at = at % body.len();
+        body[at] = byte;
+        if let Ok(StkCallback { outcome: StkOutcome::Paid(payment), .. }) = StkCallback::parse(&body) {
+            proptest::prop_assert_eq!(payment.receipt.as_str().len(), 10);
+        }
+    }
+}

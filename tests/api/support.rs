@@ -1,0 +1,137 @@
+//! A scripted other side: answers in order, remembers what it was asked.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use daraja::{
+    Client, Credentials, Environment, Merchant,
+    client::ClientBuilder,
+    transport::{BoxFuture, Transport, TransportError, TransportErrorKind},
+};
+use http::{Request, Response};
+
+pub(crate) const TOKEN: &str = "c9SQxWWhmdVRlyh0zh8gZDTkubVF";
+pub(crate) const PASSKEY: &str = "a passkey of nobody";
+
+/// What the other side does with one request.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Answer(u16, String),
+    AnswerWith(u16, (&'static str, &'static str), String),
+    Fail(TransportErrorKind),
+    Hang,
+}
+
+pub(crate) fn answer(status: u16, body: impl Into<String>) -> Step {
+    Step::Answer(status, body.into())
+}
+
+/// Daraja's own shape of a refusal.
+pub(crate) fn refusal(status: u16, code: &str, words: &str) -> Step {
+    answer(status, format!(r#"{{"requestId":"29115-34620561-1","errorCode":"{code}","errorMessage":"{words}"}}"#))
+}
+
+/// One script for the token and one for everything else. A token script that is used up grants tokens.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scripted(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    token: VecDeque<Step>,
+    calls: VecDeque<Step>,
+    seen: Vec<Request<Bytes>>,
+    tokens_granted: usize,
+}
+
+impl Scripted {
+    pub(crate) fn new(calls: impl IntoIterator<Item = Step>) -> Self {
+        let scripted = Self::default();
+        scripted.0.lock().unwrap().calls.extend(calls);
+        scripted
+    }
+
+    pub(crate) fn with_token_steps(self, steps: impl IntoIterator<Item = Step>) -> Self {
+        self.0.lock().unwrap().token.extend(steps);
+        self
+    }
+
+    pub(crate) fn builder(&self) -> ClientBuilder {
+        Client::builder(Environment::Sandbox, Credentials::new("the key", "the secret")).transport(self.clone())
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.builder().build().unwrap()
+    }
+
+    fn seen(&self, is_token: bool) -> Vec<Request<Bytes>> {
+        let seen = &self.0.lock().unwrap().seen;
+        seen.iter().filter(|request| request.uri().path().starts_with("/oauth") == is_token).cloned().collect()
+    }
+
+    /// The calls that were made, tokens aside.
+    pub(crate) fn calls(&self) -> Vec<Request<Bytes>> {
+        self.seen(false)
+    }
+
+    pub(crate) fn token_requests(&self) -> Vec<Request<Bytes>> {
+        self.seen(true)
+    }
+
+    fn next(&self, request: Request<Bytes>) -> Step {
+        let mut inner = self.0.lock().unwrap();
+        let is_token = request.uri().path().starts_with("/oauth");
+        inner.seen.push(request);
+        if !is_token {
+            return inner.calls.pop_front().expect("a call more than the script foresees");
+        }
+        inner.token.pop_front().unwrap_or_else(|| {
+            inner.tokens_granted += 1;
+            let number = inner.tokens_granted;
+            let token = if number == 1 { TOKEN.to_owned() } else { format!("{TOKEN}{number}") };
+            answer(200, format!(r#"{{"access_token":"{token}","expires_in":"3599"}}"#))
+        })
+    }
+}
+
+impl Transport for Scripted {
+    fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
+        let step = self.next(request);
+        Box::pin(async move {
+            let (status, header, body) = match step {
+                Step::Answer(status, body) => (status, None, body),
+                Step::AnswerWith(status, header, body) => (status, Some(header), body),
+                Step::Fail(kind) => return Err(TransportError::new(kind)),
+                Step::Hang => std::future::pending().await,
+            };
+            let mut response = Response::builder().status(status);
+            if let Some((name, value)) = header {
+                response = response.header(name, value);
+            }
+            // As a network does: whoever waits for the same thing gets to run meanwhile.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            Ok(response.body(Bytes::from(body)).unwrap())
+        })
+    }
+}
+
+pub(crate) fn merchant() -> Merchant {
+    Merchant::paybill("174379".parse().unwrap(), PASSKEY)
+}
+
+/// The fixtures of a folder below `tests/fixtures`, by name.
+pub(crate) fn fixtures(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
+    let mut read: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            (path.file_stem().unwrap().to_str().unwrap().to_owned(), std::fs::read(path).unwrap())
+        })
+        .collect();
+    read.sort();
+    read
+}

@@ -1,0 +1,393 @@
+//! The access token: one fetch for all, renewed in time, forgotten when refused.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use daraja::{
+    Answer, Error, Operation, Repeat, Result, Timestamp,
+    secret::AccessToken,
+    simulator::{Fault, Route, Simulator},
+    token::{StoreError, StoredToken, TokenKey, TokenStore},
+    transport::{BoxFuture, TransportErrorKind::Connect},
+};
+use serde::Serialize;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, advance, sleep},
+};
+
+use crate::support::{Scripted, Step, TOKEN, answer, refusal};
+
+/// A call that moves nothing.
+#[derive(Clone, Copy)]
+struct Read;
+
+impl Operation for Read {
+    type Response = ();
+
+    fn path(&self) -> &str {
+        "/read"
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Safe
+    }
+
+    fn body(&self, _: Timestamp) -> impl Serialize + Send {}
+
+    fn decode(&self, _: &Answer) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn ok() -> Step {
+    answer(200, "{}")
+}
+
+fn granted(token: &str, life: &str) -> Step {
+    answer(200, format!(r#"{{"access_token":"{token}","expires_in":{life}}}"#))
+}
+
+fn bearers(scripted: &Scripted) -> Vec<String> {
+    let bearer = |request: &http::Request<bytes::Bytes>| request.headers()["authorization"].to_str().unwrap()[7..].to_owned();
+    scripted.calls().iter().map(bearer).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cold_herd_fetches_once() {
+    let scripted = Scripted::new(vec![ok(); 1_000]);
+    let client = scripted.client();
+    let mut herd = JoinSet::new();
+    for _ in 0..1_000 {
+        let client = client.clone();
+        herd.spawn(async move { client.send(&Read).await });
+    }
+    for outcome in herd.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(scripted.token_requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_herd_shares_the_failure_of_one_fetch_that_hangs() {
+    let scripted = Scripted::default().with_token_steps(vec![Step::Hang; 1_000]);
+    let client = scripted.client();
+    let started = Instant::now();
+    let mut herd = JoinSet::new();
+    for _ in 0..1_000 {
+        let client = client.clone();
+        herd.spawn(async move { client.send(&Read).await });
+    }
+    for outcome in herd.join_all().await {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, Error::Token(_)) && error.is_timeout() && error.is_retryable(), "{error:?}");
+    }
+    assert_eq!(started.elapsed(), Duration::from_secs(10), "one fetch's time, not a thousand");
+    assert_eq!(scripted.token_requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_is_dropped_is_taken_over() {
+    let scripted = Scripted::new([ok()]).with_token_steps([Step::Hang, granted(TOKEN, "3599")]);
+    let client = scripted.client();
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(&Read).await }
+    });
+    sleep(Duration::from_secs(1)).await;
+    let second = tokio::spawn(async move { client.send(&Read).await });
+    sleep(Duration::from_secs(1)).await;
+    first.abort();
+    second.await.unwrap().unwrap();
+    assert_eq!(scripted.token_requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixty_four_refused_tokens_make_one_fetch_more() {
+    let simulator = Simulator::new();
+    let client = simulator.client();
+    client.warm_up().await.unwrap();
+    simulator.expire_tokens();
+    let merchant = simulator.merchant();
+    let mut herd = JoinSet::new();
+    for number in 0..64_u64 {
+        let (client, merchant, url) = (client.clone(), merchant.clone(), simulator.callback_url());
+        herd.spawn(async move {
+            let payer = (254_700_000_000 + number).try_into().unwrap();
+            let amount = daraja::Shillings::new(1).unwrap();
+            client.send(&daraja::StkPush::new(&merchant, payer, amount, "A".parse().unwrap(), url)).await
+        });
+    }
+    for outcome in herd.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(simulator.calls(Route::OAuth), 2);
+    assert_eq!(simulator.prompts().len(), 64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_lives_as_long_as_it_says_as_string_and_as_number() {
+    for life in [r#""1000""#, "1000"] {
+        let scripted = Scripted::new(vec![ok(); 4]).with_token_steps([granted("a1", life), granted("b2", life)]);
+        let client = scripted.client();
+        client.send(&Read).await.unwrap();
+        advance(Duration::from_secs(890)).await;
+        client.send(&Read).await.unwrap();
+        // The last tenth: one caller renews it in time.
+        advance(Duration::from_secs(15)).await;
+        client.send(&Read).await.unwrap();
+        client.send(&Read).await.unwrap();
+        assert_eq!(bearers(&scripted), ["a1", "a1", "b2", "b2"], "{life}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_is_counted_from_before_the_request() {
+    let simulator = Simulator::new();
+    simulator.fault(Route::OAuth, Fault::Slow(Duration::from_secs(9)));
+    let client = simulator.client();
+    client.warm_up().await.unwrap();
+    // 3 599 s, less a tenth, less the 9 s that the answer took.
+    advance(Duration::from_secs(3_599 - 359 - 9 - 1)).await;
+    client.warm_up().await.unwrap();
+    assert_eq!(simulator.calls(Route::OAuth), 1);
+    advance(Duration::from_secs(2)).await;
+    client.warm_up().await.unwrap();
+    assert_eq!(simulator.calls(Route::OAuth), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_that_cannot_be_read_or_is_too_long_counts_as_an_hour() {
+    for life in ["null", r#""soon""#, "-5", "1e99", "999999999", r#""86400""#] {
+        let scripted = Scripted::new(vec![ok(); 3]).with_token_steps([granted("a1", life), granted("b2", "3599")]);
+        let client = scripted.client();
+        client.send(&Read).await.unwrap();
+        advance(Duration::from_secs(3_200)).await;
+        client.send(&Read).await.unwrap();
+        advance(Duration::from_secs(401)).await;
+        client.send(&Read).await.unwrap();
+        assert_eq!(bearers(&scripted), ["a1", "a1", "b2"], "{life}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_without_life_serves_those_who_waited_for_it() {
+    let scripted = Scripted::new(vec![ok(); 20]).with_token_steps(vec![granted("a1", "0"); 20]);
+    let client = scripted.client();
+    let mut herd = JoinSet::new();
+    for _ in 0..10 {
+        let client = client.clone();
+        herd.spawn(async move { client.send(&Read).await });
+    }
+    for outcome in herd.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(scripted.token_requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_refresh_and_its_failure_hurts_nobody() {
+    let scripted =
+        Scripted::new(vec![ok(); 50]).with_token_steps([granted("a1", "1000"), Step::Hang, granted("b2", "1000")]);
+    let client = scripted.client();
+    client.send(&Read).await.unwrap();
+    advance(Duration::from_secs(905)).await;
+    let refresher = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(&Read).await }
+    });
+    sleep(Duration::from_millis(1)).await;
+    // Others use the live token at once while one refreshes, and the refresher as well when that failed.
+    let started = Instant::now();
+    client.send(&Read).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(1));
+    refresher.await.unwrap().unwrap();
+    // It is not tried again at once.
+    client.send(&Read).await.unwrap();
+    assert_eq!(scripted.token_requests().len(), 2);
+    advance(Duration::from_secs(31)).await;
+    client.send(&Read).await.unwrap();
+    assert_eq!(scripted.token_requests().len(), 3);
+    assert_eq!(bearers(&scripted), ["a1", "a1", "a1", "a1", "b2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_passing_failure_of_oauth_is_repeated_within_the_fetch() {
+    let steps = [answer(503, "Request unsuccessful. Incapsula incident ID: 17"), Step::Fail(Connect), granted(TOKEN, "3599")];
+    let scripted = Scripted::new([ok()]).with_token_steps(steps);
+    scripted.client().send(&Read).await.unwrap();
+    assert_eq!(scripted.token_requests().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_credentials_are_said_at_once_with_what_to_check() {
+    let refused = refusal(400, "400.008.01", "Invalid Authentication passed");
+    let scripted = Scripted::default().with_token_steps([refused]);
+    let error = scripted.client().send(&Read).await.unwrap_err();
+    let Error::Token(inner) = &error else { panic!("{error:?}") };
+    assert!(inner.to_string().contains("Invalid Authentication passed"), "{inner}");
+    assert!(inner.to_string().contains("MPESA_CONSUMER_SECRET"), "{inner}");
+    assert!(!error.is_retryable() && !error.outcome_unknown());
+    assert!(scripted.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_token_is_named() {
+    for (body, status) in [("", 400), ("<html>portal</html>", 200), ("{}", 200), (r#"{"access_token":""}"#, 200)] {
+        let scripted = Scripted::default().with_token_steps(vec![answer(status, body); 3]);
+        let error = scripted.client().send(&Read).await.unwrap_err();
+        let Error::Token(inner) = &error else { panic!("{error:?}") };
+        assert!(matches!(&**inner, Error::Decode(decode) if decode.status().unwrap() == status), "{body}: {inner:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_no_header_is_refused() {
+    let scripted = Scripted::default().with_token_steps(vec![granted("a\\nb", "3599"); 3]);
+    assert!(matches!(scripted.client().send(&Read).await.unwrap_err(), Error::Token(_)));
+}
+
+/// A store in memory with what tests want to know of it.
+#[derive(Clone, Default)]
+struct Store(Arc<Mutex<StoreInner>>);
+
+#[derive(Default)]
+struct StoreInner {
+    tokens: HashMap<TokenKey, StoredToken>,
+    claimed_until: Option<Instant>,
+    broken: bool,
+    hanging: bool,
+    saves: usize,
+}
+
+impl Store {
+    fn with<T>(&self, change: impl FnOnce(&mut StoreInner) -> T) -> T {
+        change(&mut self.0.lock().unwrap())
+    }
+
+    async fn reach(&self) -> Result<(), StoreError> {
+        if self.with(|inner| inner.hanging) {
+            std::future::pending::<()>().await;
+        }
+        if self.with(|inner| inner.broken) { Err("the store is down".into()) } else { Ok(()) }
+    }
+}
+
+impl TokenStore for Store {
+    fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>> {
+        Box::pin(async move {
+            self.reach().await?;
+            Ok(self.with(|inner| inner.tokens.get(key).cloned()))
+        })
+    }
+
+    fn save<'a>(&'a self, key: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.reach().await?;
+            self.with(|inner| {
+                inner.saves += 1;
+                inner.tokens.insert(key.clone(), token.clone());
+            });
+            Ok(())
+        })
+    }
+
+    fn claim<'a>(&'a self, _: &'a TokenKey, lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            self.reach().await?;
+            let now = Instant::now();
+            Ok(self.with(|inner| {
+                let free = inner.claimed_until.is_none_or(|until| until <= now);
+                if free {
+                    inner.claimed_until = Some(now + lease);
+                }
+                free
+            }))
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_share_a_store_fetch_once_between_them() {
+    let (store, scripted) = (Store::default(), Scripted::new(vec![ok(); 8]));
+    let mut herd = JoinSet::new();
+    for _ in 0..8 {
+        // Eight clients are eight processes: they share nothing but the store.
+        let client = scripted.builder().token_store(store.clone()).build().unwrap();
+        herd.spawn(async move { client.send(&Read).await });
+    }
+    for outcome in herd.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(scripted.token_requests().len(), 1);
+    assert_eq!(store.with(|inner| inner.saves), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_never_made_good_is_outwaited() {
+    let (store, scripted) = (Store::default(), Scripted::new([ok()]));
+    store.with(|inner| inner.claimed_until = Some(Instant::now() + Duration::from_secs(86_400)));
+    scripted.builder().token_store(store).build().unwrap().send(&Read).await.unwrap();
+    assert_eq!(scripted.token_requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_down_or_hangs_hurts_nobody() {
+    for change in [|inner: &mut StoreInner| inner.broken = true, |inner: &mut StoreInner| inner.hanging = true] {
+        let (store, scripted) = (Store::default(), Scripted::new([ok(), ok()]));
+        store.with(change);
+        let client = scripted.builder().token_store(store).build().unwrap();
+        client.send(&Read).await.unwrap();
+        client.send(&Read).await.unwrap();
+        assert_eq!(scripted.token_requests().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_does_not_come_back_from_the_store_but_a_newer_one_does() {
+    let stale = refusal(404, "404.001.03", "Invalid Access Token");
+    let (store, scripted) = (Store::default(), Scripted::new([stale.clone(), ok(), ok(), stale, ok()]));
+    let client = scripted.builder().token_store(store.clone()).build().unwrap();
+    // The token in the store is the refused one: a new one is fetched.
+    client.send(&Read).await.unwrap();
+    assert_eq!(scripted.token_requests().len(), 2);
+    client.send(&Read).await.unwrap();
+    // Another process put a newer one there: it is used, nothing is fetched.
+    store.with(|inner| {
+        for token in inner.tokens.values_mut() {
+            token.token = AccessToken::new("newer1");
+        }
+    });
+    client.send(&Read).await.unwrap();
+    assert_eq!(scripted.token_requests().len(), 2);
+    let second = format!("{TOKEN}2");
+    assert_eq!(bearers(&scripted), [TOKEN, &second, &second, &second, "newer1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_expiry_far_ahead_is_not_believed_and_one_in_the_past_is_not_used() {
+    let (store, scripted) = (Store::default(), Scripted::new(vec![ok(); 3]));
+    let client = scripted.builder().token_store(store.clone()).build().unwrap();
+    client.send(&Read).await.unwrap();
+    let set_expiry = |hours: i64| {
+        store.with(|inner| {
+            for token in inner.tokens.values_mut() {
+                token.token = AccessToken::new("stored1");
+                token.expires_at = chrono::Utc::now() + chrono::TimeDelta::hours(hours);
+            }
+        });
+    };
+    // A machine whose clock is two hours ahead saved it: it is used for an hour at most.
+    set_expiry(3);
+    let other = scripted.builder().token_store(store.clone()).build().unwrap();
+    other.send(&Read).await.unwrap();
+    assert_eq!(scripted.token_requests().len(), 1);
+    set_expiry(-1);
+    advance(Duration::from_secs(3_601)).await;
+    other.send(&Read).await.unwrap();
+    assert_eq!(scripted.token_requests().len(), 2);
+    assert_eq!(bearers(&scripted)[1], "stored1");
+}

@@ -1,0 +1,417 @@
+//! Waiting for the end of a payment. Minutes pass in a millisecond: the clock is paused.
+
+use std::{iter, time::Duration};
+
+use daraja::{
+    Advice, CheckoutRequestId, Client, Error, Kes, Merchant, Msisdn, ResultCode, Shillings, StkCallback, StkPush,
+    StkQuery, StkReason, StkStatus,
+    simulator::{Fault, Route, Simulator},
+    stk::{Outcome, Settled, Source},
+    transport::TransportErrorKind::Timeout,
+    webhook::Inbox,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{Scripted, Step, answer, merchant, refusal};
+
+const SECOND: Duration = Duration::from_secs(1);
+const ID: &str = "ws_CO_061020261702341254708374149";
+
+fn payer() -> Msisdn {
+    "254708374149".parse().unwrap()
+}
+
+async fn push(simulator: &Simulator, client: &Client, payer: Msisdn) -> CheckoutRequestId {
+    let (merchant, amount) = (simulator.merchant(), Shillings::new(500).unwrap());
+    let push = StkPush::new(&merchant, payer, amount, "INV-001".parse().unwrap(), simulator.callback_url());
+    client.send(&push).await.unwrap().checkout_request_id
+}
+
+/// Drives the simulator's deliveries while something is awaited.
+async fn while_delivering<T>(simulator: &Simulator, inbox: &Inbox, work: impl Future<Output = T>) -> T {
+    tokio::select! {
+        done = work => done,
+        never = simulator.deliver_to(inbox) => match never {},
+    }
+}
+
+fn callback(id: &str, code: u64, receipt: Option<&str>) -> StkCallback {
+    let item = receipt.map(|receipt| format!(r#"{{"Name":"MpesaReceiptNumber","Value":"{receipt}"}}"#)).unwrap_or_default();
+    let body = format!(
+        r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"{id}","ResultCode":{code},"CallbackMetadata":{{"Item":[{item}]}}}}}}}}"#
+    );
+    StkCallback::parse(body.as_bytes()).unwrap()
+}
+
+fn told(code: u64) -> Step {
+    answer(200, format!(r#"{{"ResponseCode":"0","CheckoutRequestID":"{ID}","ResultCode":"{code}","ResultDesc":"words"}}"#))
+}
+
+fn failed(settled: &Settled) -> StkReason {
+    let Outcome::Failed(failure) = &settled.outcome else { panic!("{settled:?}") };
+    failure.reason()
+}
+
+fn receipt(settled: &Settled) -> Option<&str> {
+    let Outcome::Paid(payment) = &settled.outcome else { panic!("{settled:?}") };
+    payment.receipt.as_ref().map(|receipt| receipt.as_str())
+}
+
+/// Waits with scripted queries only.
+async fn ask(steps: impl IntoIterator<Item = Step>) -> (daraja::Result<Settled>, Duration, usize) {
+    let (scripted, merchant, id) = (Scripted::new(steps), merchant(), ID.parse().unwrap());
+    let started = Instant::now();
+    let settled = scripted.client().wait_for_payment(&merchant, &id).await;
+    (settled, started.elapsed(), scripted.calls().len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_settles_with_everything_it_brings() {
+    let (simulator, inbox) = (Simulator::new(), Inbox::new());
+    let (client, merchant) = (simulator.client(), simulator.merchant());
+    let id = push(&simulator, &client, payer()).await;
+    let started = Instant::now();
+    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
+    let settled = while_delivering(&simulator, &inbox, wait).await.unwrap();
+    assert_eq!(settled.source, Source::Callback);
+    assert_eq!(settled.checkout_request_id, id);
+    let Outcome::Paid(payment) = settled.outcome else { panic!() };
+    assert_eq!(payment.amount, Some(Kes::from_cents(50_000)));
+    assert_eq!(payment.payer, Some(payer()));
+    assert_eq!(payment.receipt.unwrap().as_str().len(), 10);
+    assert_eq!(started.elapsed().as_secs(), 17);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_callback_is_made_up_for_by_a_query_and_the_receipt_is_attached_later() {
+    let (simulator, inbox) = (Simulator::new(), Inbox::new());
+    simulator.customer(payer()).approves().callback_late(Duration::from_secs(600));
+    let (client, merchant) = (simulator.client(), simulator.merchant());
+    let id = push(&simulator, &client, payer()).await;
+    let mut settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+    assert_eq!((settled.source, receipt(&settled)), (Source::Query, None));
+
+    assert!(!settled.attach(&callback("ws_CO_other", 0, Some("UKN1234567"))), "another payment's receipt");
+    assert!(!settled.attach(&callback(id.as_str(), 1032, None)), "a late failure");
+    assert!(settled.attach(&callback(id.as_str(), 0, Some("UKN1234567"))));
+    assert_eq!(receipt(&settled), Some("UKN1234567"));
+    assert!(!settled.attach(&callback(id.as_str(), 0, Some("UKN7654321"))), "it has a receipt");
+    assert_eq!(receipt(&settled), Some("UKN1234567"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_that_a_query_tells_ends_the_wait_at_once() {
+    let (settled, took, asked) = ask([told(0)]).await;
+    assert_eq!(receipt(&settled.unwrap()), None);
+    assert_eq!((took.as_secs(), asked), (15, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_queries_tell_needs_two_of_them_fifteen_seconds_apart() {
+    let (settled, took, asked) = ask([told(1032), told(1032)]).await;
+    let settled = settled.unwrap();
+    assert_eq!((failed(&settled), settled.source), (StkReason::Cancelled, Source::Query));
+    assert_eq!((took.as_secs(), asked), (30, 2));
+    let Outcome::Failed(failure) = settled.outcome else { panic!() };
+    assert_eq!(failure.advice(), Advice::RetryAfter(Duration::from_secs(60)), "queries err: never retry at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_forgotten_when_the_next_query_does_not_agree() {
+    let (settled, ..) = ask([told(1037), told(0)]).await;
+    assert_eq!(receipt(&settled.unwrap()), None, "paid after all");
+    // Pending in between: it takes two agreeing queries again.
+    let (settled, _, asked) = ask([told(1037), told(4999), told(1037), told(1037)]).await;
+    assert_eq!((failed(&settled.unwrap()), asked), (StkReason::NoResponse, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_between_two_failures_changes_nothing() {
+    let (settled, _, asked) = ask([told(1037), Step::Fail(Timeout), told(1037)]).await;
+    assert_eq!((failed(&settled.unwrap()), asked), (StkReason::NoResponse, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_proves_nothing_does_not_end_the_wait() {
+    let steps = [
+        refusal(500, "500.001.1001", "The transaction is being processed"),
+        refusal(500, "500.001.1001", ""),
+        refusal(500, "500.001.1001", "The transaction does not Exist"),
+        told(26),
+        told(7777),
+        refusal(400, "400.002.02", "Bad Request - Invalid CheckoutRequestID"),
+        told(0),
+    ];
+    let (settled, took, asked) = ask(steps).await;
+    assert_eq!(receipt(&settled.unwrap()), None);
+    assert_eq!((took.as_secs(), asked), (105, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn passing_errors_do_not_end_the_wait() {
+    let steps = [
+        Step::Fail(Timeout),
+        answer(503, "<html>busy</html>"),
+        answer(200, "{"),
+        refusal(500, "500.001.1001", "Wrong credentials"),
+        told(0),
+    ];
+    let (settled, ..) = ask(steps).await;
+    assert_eq!(receipt(&settled.unwrap()), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_ends_the_wait_with_the_last_error() {
+    let (settled, took, _) = ask(vec![answer(503, "<html>busy</html>"); 20]).await;
+    let error = settled.unwrap_err();
+    assert_eq!(took.as_secs(), 120);
+    let Error::StillPending(pending) = &error else { panic!("{error:?}") };
+    assert!(matches!(pending.last_error(), Some(Error::Decode(_))));
+    assert!(error.outcome_unknown() && !error.is_retryable() && error.is_timeout());
+    assert!(error.to_string().contains("120s"), "{error}");
+    assert!(std::error::Error::source(&error).is_some());
+
+    let (settled, ..) = ask(vec![told(4999); 20]).await;
+    let Error::StillPending(pending) = settled.unwrap_err() else { panic!() };
+    assert!(pending.last_error().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_query_that_tells_of_a_failure_is_not_enough_at_the_deadline() {
+    let (scripted, merchant, id) = (Scripted::new([told(1032)]), merchant(), ID.parse().unwrap());
+    let error = scripted.client().wait_for_payment(&merchant, &id).within(20 * SECOND).await.unwrap_err();
+    assert!(error.outcome_unknown());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_that_came_before_anybody_waited_is_remembered() {
+    let (simulator, inbox) = (Simulator::new(), Inbox::new());
+    let early: Msisdn = "254700000093".parse().unwrap();
+    let (client, merchant) = (simulator.client(), simulator.merchant());
+    let id = while_delivering(&simulator, &inbox, push(&simulator, &client, early)).await;
+    assert_eq!(inbox.len(), 1, "delivered before the push was answered");
+    let started = Instant::now();
+    let settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+    assert!(receipt(&settled).is_some());
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_without_proof_makes_the_wait_ask_at_once() {
+    let (scripted, merchant, id, inbox) = (Scripted::new([told(0)]), merchant(), ID.parse().unwrap(), Inbox::new());
+    inbox.deliver(callback(ID, 0, None));
+    let started = Instant::now();
+    let settled = scripted.client().wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+    assert_eq!((settled.source, receipt(&settled)), (Source::Query, None));
+    assert!(started.elapsed() < SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_wins_over_a_query_that_is_under_way() {
+    let (scripted, merchant, id, inbox) =
+        (Scripted::new([told(1037), Step::Hang]), merchant(), ID.parse().unwrap(), Inbox::new());
+    let client = scripted.client();
+    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
+    let deliver = async {
+        sleep(31 * SECOND).await;
+        inbox.deliver(callback(ID, 1032, None));
+        std::future::pending::<()>().await;
+    };
+    let settled = tokio::select! { settled = wait => settled.unwrap(), () = deliver => unreachable!() };
+    assert_eq!((failed(&settled), settled.source), (StkReason::Cancelled, Source::Callback));
+    let Outcome::Failed(failure) = settled.outcome else { panic!() };
+    assert_eq!(failure.advice(), Advice::RetryNow);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_an_inbox_success_beats_failure_and_the_first_of_equals_stays() {
+    let merchant = merchant();
+    let id = ID.parse().unwrap();
+    let client = Scripted::default().client();
+    let orders: [&[StkCallback]; 4] = [
+        &[callback(ID, 1032, None), callback(ID, 0, Some("UKN1234567"))],
+        &[callback(ID, 0, Some("UKN1234567")), callback(ID, 1032, None)],
+        &[callback(ID, 0, None), callback(ID, 0, Some("UKN1234567")), callback(ID, 0, Some("UKN7654321"))],
+        &[callback(ID, 0, Some("UKN1234567")), callback(ID, 0, Some("UKN1234567")), callback(ID, 26, None)],
+    ];
+    for callbacks in orders {
+        let inbox = Inbox::new();
+        for callback in callbacks {
+            inbox.deliver(callback.clone());
+        }
+        let settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+        assert_eq!(receipt(&settled), Some("UKN1234567"));
+        assert_eq!(inbox.len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inbox_remembers_a_bounded_number_for_a_bounded_time() {
+    let inbox = Inbox::remembering(3, 60 * SECOND);
+    for number in 0..10 {
+        inbox.deliver(callback(&format!("ws_CO_{number}"), 1032, None));
+    }
+    assert_eq!(inbox.len(), 3);
+    sleep(61 * SECOND).await;
+    inbox.deliver(callback("ws_CO_11", 1032, None));
+    assert_eq!(inbox.len(), 1);
+    // The youngest is the one that stays.
+    let (client, merchant, id) = (Scripted::default().client(), merchant(), "ws_CO_11".parse().unwrap());
+    let settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+    assert_eq!(failed(&settled), StkReason::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_waits_of_one_payment_are_all_told() {
+    let (inbox, merchant, id) = (Inbox::new(), merchant(), ID.parse::<CheckoutRequestId>().unwrap());
+    let client = Scripted::default().client();
+    let mut waits = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (client, merchant, id, inbox) = (client.clone(), merchant.clone(), id.clone(), inbox.clone());
+        waits.spawn(async move { client.wait_for_payment(&merchant, &id).inbox(&inbox).await });
+    }
+    sleep(SECOND).await;
+    inbox.deliver(callback(ID, 0, Some("UKN1234567")));
+    for settled in waits.join_all().await {
+        assert_eq!(receipt(&settled.unwrap()), Some("UKN1234567"));
+    }
+}
+
+/// Pushes to several customers who never end, waits for all, and notes when the simulator was asked.
+async fn ask_for_many(simulator: &Simulator, client: &Client, count: u64, within: Duration) {
+    let merchant: Merchant = simulator.merchant();
+    let mut ids = Vec::new();
+    for number in 0..count {
+        ids.push(push(simulator, client, (254_700_000_090 + number * 100).try_into().unwrap()).await);
+    }
+    let mut waits = tokio::task::JoinSet::new();
+    for id in ids {
+        let (client, merchant) = (client.clone(), merchant.clone());
+        waits.spawn(async move { client.wait_for_payment(&merchant, &id).within(within).await });
+    }
+    for settled in waits.join_all().await {
+        assert!(settled.unwrap_err().outcome_unknown());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_waits_of_a_client_share_one_budget_and_none_is_throttled() {
+    let simulator = Simulator::new();
+    let client = simulator.client();
+    ask_for_many(&simulator, &client, 10, 120 * SECOND).await;
+    // The first after 15 s, then one every 13 s: 15, 28, .. 119.
+    assert_eq!(simulator.calls(Route::StkQuery), 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_query_slows_all_waits() {
+    let simulator = Simulator::new();
+    simulator.fault(Route::StkQuery, Fault::Throttled(Some(40)));
+    let client = simulator.client();
+    ask_for_many(&simulator, &client, 2, 60 * SECOND).await;
+    // One at 15 s is throttled for 40 s: the next is asked at 55 s.
+    assert_eq!(simulator.calls(Route::StkQuery), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_due_is_asked_first() {
+    let id = |number: u32| -> CheckoutRequestId { format!("ws_CO_{number}").parse().unwrap() };
+    let scripted = Scripted::new(vec![refusal(500, "500.001.1001", "The transaction is being processed"); 4]);
+    let (client, merchant) = (scripted.client(), merchant());
+    let mut waits = tokio::task::JoinSet::new();
+    for (number, pause) in [(1, 30), (2, 10), (3, 20), (4, 5)] {
+        let (client, merchant) = (client.clone(), merchant.clone());
+        waits.spawn(async move {
+            let once = [Duration::from_secs(pause)];
+            client.wait_for_payment(&merchant, &id(number)).schedule(once).within(100 * SECOND).await
+        });
+    }
+    waits.join_all().await;
+    let asked: Vec<String> = scripted
+        .calls()
+        .iter()
+        .map(|call| serde_json::from_slice::<serde_json::Value>(call.body()).unwrap()["CheckoutRequestID"].to_string())
+        .collect();
+    assert_eq!(asked, [r#""ws_CO_4""#, r#""ws_CO_2""#, r#""ws_CO_3""#, r#""ws_CO_1""#]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_dropped_gives_its_place_in_the_queue_away() {
+    let scripted = Scripted::new([told(0)]);
+    let (client, merchant, id) = (scripted.client(), merchant(), ID.parse::<CheckoutRequestId>().unwrap());
+    let first = tokio::spawn({
+        let (client, merchant, id) = (client.clone(), merchant.clone(), id.clone());
+        async move { client.wait_for_payment(&merchant, &id).schedule([5 * SECOND]).await }
+    });
+    sleep(SECOND).await;
+    let second = tokio::spawn({
+        let (client, merchant, id) = (client.clone(), merchant.clone(), id.clone());
+        async move { client.wait_for_payment(&merchant, &id).schedule([10 * SECOND]).await }
+    });
+    sleep(SECOND).await;
+    first.abort();
+    let settled = second.await.unwrap().unwrap();
+    assert_eq!(receipt(&settled), None);
+    assert_eq!(scripted.calls().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_schedule_can_be_set() {
+    let scripted = Scripted::new([told(4999), told(4999), told(0)]);
+    let client = scripted.builder().query_spacing(Duration::ZERO).build().unwrap();
+    let (merchant, id) = (merchant(), ID.parse().unwrap());
+    let started = Instant::now();
+    let schedule = iter::once(2 * SECOND).chain(iter::repeat(5 * SECOND));
+    client.wait_for_payment(&merchant, &id).schedule(schedule).await.unwrap();
+    assert_eq!(started.elapsed().as_secs(), 12);
+    // No query at all, save the one that confirms.
+    let scripted = Scripted::default();
+    let error = scripted.client().wait_for_payment(&merchant, &id).schedule([]).await.unwrap_err();
+    assert!(error.outcome_unknown());
+    assert!(scripted.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn confirming_at_once_takes_two_queries_all_the_same() {
+    let scripted = Scripted::new([told(1032), told(1032)]);
+    let client = scripted.builder().query_spacing(Duration::ZERO).build().unwrap();
+    let (merchant, id) = (merchant(), ID.parse().unwrap());
+    let settled = client.wait_for_payment(&merchant, &id).schedule([SECOND]).confirm_after(Duration::ZERO).await.unwrap();
+    assert_eq!(failed(&settled), StkReason::Cancelled);
+    assert_eq!(scripted.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_ending_of_the_simulator_is_told_alike_by_callback_and_by_query() {
+    for (number, reason) in [
+        ("254700000001", StkReason::InsufficientFunds),
+        ("254700000017", StkReason::TooSoon),
+        ("254700000020", StkReason::WrongPin),
+        ("254700000032", StkReason::Cancelled),
+        ("254700000037", StkReason::NoResponse),
+        ("254700000086", StkReason::PinLocked),
+    ] {
+        let (simulator, inbox) = (Simulator::new(), Inbox::new());
+        let (client, merchant) = (simulator.client(), simulator.merchant());
+        let id = push(&simulator, &client, number.parse().unwrap()).await;
+        let by_query = client.wait_for_payment(&merchant, &id).await.unwrap();
+        assert_eq!((failed(&by_query), by_query.source), (reason, Source::Query), "{number}");
+        let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
+        let by_callback = while_delivering(&simulator, &inbox, wait).await.unwrap();
+        assert_eq!((failed(&by_callback), by_callback.source), (reason, Source::Callback), "{number}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_can_be_asked_by_hand() {
+    let simulator = Simulator::new();
+    let (client, merchant) = (simulator.client(), simulator.merchant());
+    let id = push(&simulator, &client, payer()).await;
+    assert_eq!(client.send(&StkQuery::new(&merchant, &id)).await.unwrap(), StkStatus::Pending);
+    sleep(20 * SECOND).await;
+    assert_eq!(client.send(&StkQuery::new(&merchant, &id)).await.unwrap(), StkStatus::Paid);
+    sleep(20 * SECOND).await;
+    let other = StkQuery::new(&merchant, &"ws_CO_000000000000000000000000000".parse().unwrap());
+    assert_eq!(client.send(&other).await.unwrap(), StkStatus::NotFound);
+    assert_eq!(ResultCode::PROCESSING.as_number(), Some(4999));
+}
