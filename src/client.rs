@@ -102,7 +102,7 @@ impl Client {
         let mut request = request(Method::POST, uri.clone(), live.bearer.clone());
         request.headers_mut().insert(header::CONTENT_TYPE, JSON);
         *request.body_mut() = body.into();
-        let answer = self.exchange(request, course).await?;
+        let answer = self.exchange(request, course, Some(live.clone())).await?;
         self.judge(operation, &answer, &live, course)
     }
 
@@ -118,7 +118,7 @@ impl Client {
         let Some(refusal) = refusal else {
             return operation.decode(answer).map_err(Failure::unclear);
         };
-        let refusal = refusal.without(live.token.expose()).with_after_unknown(course.is_unknown());
+        let refusal = refusal.with_after_unknown(course.is_unknown());
         let class = refusal.class();
         tracing::debug!(status = answer.status().as_u16(), code = ?refusal.code(), ?class, "refused");
         match class {
@@ -132,7 +132,12 @@ impl Client {
     }
 
     /// Sends one request once, within the time of one attempt and of the whole call.
-    async fn exchange(&self, request: Request<Bytes>, course: &Course) -> Result<Answer, Failure> {
+    async fn exchange(
+        &self,
+        request: Request<Bytes>,
+        course: &Course,
+        live: Option<Arc<Live>>,
+    ) -> Result<Answer, Failure> {
         let started = Instant::now();
         let limit = course.deadline().min(after(self.inner.timeouts.attempt));
         let outcome = match timeout_at(limit, self.inner.transport.call(request)).await {
@@ -143,7 +148,7 @@ impl Client {
         match outcome {
             Ok(response) => {
                 tracing::debug!(attempt, status = response.status().as_u16(), ?elapsed, "answered");
-                Ok(Answer::new(response))
+                Ok(Answer::new(response, live))
             }
             Err(error) => {
                 tracing::debug!(attempt, kind = ?error.kind(), ?elapsed, "not answered");
@@ -181,7 +186,7 @@ impl Client {
         loop {
             let asked_at = Instant::now();
             let request = request(Method::GET, uri.clone(), basic.clone());
-            let outcome = self.exchange(request, &course).await.and_then(|answer| read_token(&answer, asked_at));
+            let outcome = self.exchange(request, &course, None).await.and_then(|answer| read_token(&answer, asked_at));
             match outcome {
                 Ok(live) => return Ok(live),
                 Err(failure) => sleep(course.after(failure)?).await,
@@ -210,7 +215,7 @@ impl Client {
         if had_token {
             // Whatever is answered, the connection is open then.
             let probe = request(Method::GET, self.uri("/")?, live.bearer.clone());
-            self.exchange(probe, &course).await.map_err(|failure| failure.error)?;
+            self.exchange(probe, &course, None).await.map_err(|failure| failure.error)?;
         }
         Ok(())
     }

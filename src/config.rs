@@ -127,6 +127,15 @@ impl fmt::Debug for CustomEnvironment {
     }
 }
 
+/// Shows a URL without its path: a callback's path is what keeps others from posting to it.
+pub(crate) struct WithoutPath<'u>(pub(crate) &'u Url);
+
+impl fmt::Debug for WithoutPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/…", self.0.origin().ascii_serialization())
+    }
+}
+
 /// Whether a URL's host is this very machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -215,7 +224,7 @@ impl fmt::Debug for ConsumerKey {
 /// assert!(settings.merchant.optional().is_none());
 /// # Ok::<(), daraja::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Settings {
     /// Which Daraja to call.
@@ -231,7 +240,7 @@ pub struct Settings {
 }
 
 /// The `MPESA_B2C_*` variables.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct PayoutSettings {
     /// The short code that pays.
@@ -256,10 +265,20 @@ pub struct PayoutSettings {
 /// assert!(error.to_string().contains("MPESA_SHORTCODE"));
 /// # Ok::<(), daraja::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Group<T> {
     value: Option<T>,
     names: &'static [&'static str],
+}
+
+/// Says whether the settings are there, not what they are.
+impl<T> fmt::Debug for Group<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("names", &self.names)
+            .field("is_set", &self.value.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<T> Group<T> {
@@ -277,6 +296,30 @@ impl<T> Group<T> {
     #[must_use]
     pub fn optional(self) -> Option<T> {
         self.value
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("environment", &self.environment)
+            .field("credentials", &self.credentials)
+            .field("merchant", &self.merchant.value)
+            .field("callback_url", &self.callback_url.value.as_ref().map(WithoutPath))
+            .field("payouts", &self.payouts.value)
+            .finish()
+    }
+}
+
+impl fmt::Debug for PayoutSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PayoutSettings")
+            .field("short_code", &self.short_code)
+            .field("initiator_name", &self.initiator_name)
+            .field("security_credential", &self.security_credential)
+            .field("result_url", &WithoutPath(&self.result_url))
+            .field("timeout_url", &WithoutPath(&self.timeout_url))
+            .finish()
     }
 }
 

@@ -346,14 +346,6 @@ impl ApiError {
         self
     }
 
-    /// Blanks a token that the message echoes, whatever it looks like.
-    pub(crate) fn without(mut self, token: &str) -> Self {
-        if self.0.message.contains(token) {
-            self.0.message = self.0.message.replace(token, "[redacted]").into();
-        }
-        self
-    }
-
     pub(crate) fn with_hint(mut self, hint: &'static str) -> Self {
         self.0.hint = Some(hint);
         self
@@ -533,17 +525,27 @@ pub(crate) fn redact(text: &str, limit: usize) -> String {
 
 /// Long words with a digit are tokens, credentials or ids; runs of nine digits and more are phone numbers.
 fn is_sensitive(word: &str) -> bool {
-    let digits = word.bytes().filter(u8::is_ascii_digit).count();
-    let longest_run = word.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
-    longest_run >= 9 || (word.len() >= 20 && digits > 0)
+    longest_number(word) >= SHORTEST_NUMBER || (word.len() >= 20 && word.bytes().any(|byte| byte.is_ascii_digit()))
 }
 
+/// A phone number's national part.
+const SHORTEST_NUMBER: usize = 9;
+
+fn longest_number(text: &str) -> usize {
+    text.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0)
+}
+
+/// A CheckoutRequestID can stand here, which ends in the payer's number: it is cut behind its date.
 fn mask_request_id(id: &str) -> String {
     const KEPT: usize = 14; // `ws_CO_` and the date
-    let is_checkout = id.get(..3).is_some_and(|prefix| prefix.eq_ignore_ascii_case("ws_"));
     let clean: String = id.chars().filter(|c| !c.is_control()).take(64).collect();
-    let has_number = clean.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() >= 12);
-    if is_checkout || has_number { clean.chars().take(KEPT).chain(['…']).collect() } else { clean }
+    if clean.get(..3).is_some_and(|prefix| prefix.eq_ignore_ascii_case("ws_")) {
+        clean.chars().take(KEPT).chain(['…']).collect()
+    } else if longest_number(&clean) >= SHORTEST_NUMBER {
+        mask(&clean)
+    } else {
+        clean
+    }
 }
 
 /// A source that can be cloned, because all callers who waited for one token share its error.
@@ -578,5 +580,6 @@ mod tests {
         assert_eq!(mask_request_id("ws_CO_180920261803512708374149"), "ws_CO_18092026…");
         assert_eq!(mask_request_id("1c5b-4ba8-815c-ac45c57a3db0"), "1c5b-4ba8-815c-ac45c57a3db0");
         assert_eq!(mask_request_id("29115-34620561-1"), "29115-34620561-1");
+        assert_eq!(mask_request_id("254708374149"), "2547******49");
     }
 }

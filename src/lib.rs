@@ -27,7 +27,7 @@ pub use crate::{
     error::{Error, Result},
     operation::{Answer, Operation, Repeat, Rules},
     retry::RetryPolicy,
-    stk::{Merchant, StkCallback, StkOutcome, StkPush, StkQuery, StkReason, StkStatus},
+    stk::{Merchant, StkAccepted, StkCallback, StkOutcome, StkPush, StkQuery, StkReason, StkStatus},
     value::{
         AccountReference, CheckoutRequestId, Kes, Limits, MerchantRequestId, Msisdn, ReceiptNumber, Shillings,
         ShortCode, TillNumber, Timestamp, TransactionDesc,

@@ -1,6 +1,6 @@
 //! What a call is: its path, its body, whether it may be repeated, and how its answer is read.
 
-use std::ops::RangeInclusive;
+use std::{borrow::Cow, ops::RangeInclusive, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -11,6 +11,7 @@ use crate::{
     code::ErrorCode,
     error::{ApiError, DecodeError, Error},
     retry,
+    token::Live,
     wire::{Head, MalformedJson},
 };
 
@@ -206,15 +207,17 @@ pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    /// The token of the request: Daraja's answers can echo it.
+    live: Option<Arc<Live>>,
 }
 
 /// The statuses that count as a success.
 const SUCCESS: RangeInclusive<u16> = 200..=299;
 
 impl Answer {
-    pub(crate) fn new(response: http::Response<Bytes>) -> Self {
+    pub(crate) fn new(response: http::Response<Bytes>, live: Option<Arc<Live>>) -> Self {
         let (parts, body) = response.into_parts();
-        Self { status: parts.status, headers: parts.headers, body }
+        Self { status: parts.status, headers: parts.headers, body, live }
     }
 
     /// The HTTP status.
@@ -241,7 +244,14 @@ impl Answer {
     /// An error that says what is wrong with this answer, for [`Operation::decode`].
     #[must_use]
     pub fn unreadable(&self, problem: impl std::fmt::Display) -> DecodeError {
-        DecodeError::new(Some(self.status), problem.to_string(), self.text())
+        DecodeError::new(Some(self.status), problem.to_string(), &self.without_token(self.text()))
+    }
+
+    fn without_token<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match &self.live {
+            Some(live) if text.contains(live.token.expose()) => text.replace(live.token.expose(), "[redacted]").into(),
+            _ => text.into(),
+        }
     }
 
     /// Finds the refusal in an answer, in the one order that works with Daraja: an `errorCode` in whatever status, a
@@ -256,7 +266,7 @@ impl Answer {
             Err(error) => return Err(self.unreadable(error)),
         };
         let refusal = |code: Option<&str>, message: &str| {
-            let error = ApiError::new(self.status, code.map(ErrorCode::from), message);
+            let error = ApiError::new(self.status, code.map(ErrorCode::from), &self.without_token(message));
             Some(error.with_request_id(head.request_id.as_deref()).with_retry_after(retry::after(&self.headers)))
         };
         Ok(if let Some(code) = head.error_code.as_deref() {

@@ -1,6 +1,6 @@
 //! STK push: the prompt on the customer's phone. Daraja page: "M-Pesa Express".
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -8,7 +8,7 @@ use url::Url;
 use super::Merchant;
 use crate::{
     AccountReference, Answer, CheckoutRequestId, MerchantRequestId, Msisdn, Operation, Repeat, Result, Rules,
-    Shillings, Timestamp, TransactionDesc, error::Invalid, wire::Text,
+    Shillings, Timestamp, TransactionDesc, config::WithoutPath, error::Invalid, wire::Text,
 };
 
 pub(crate) const PUSH_PATH: &str = "/mpesa/stkpush/v1/processrequest";
@@ -40,7 +40,7 @@ pub(crate) const PUSH_PATH: &str = "/mpesa/stkpush/v1/processrequest";
 /// # }
 /// ```
 #[must_use = "a push does nothing until it is sent"]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StkPush {
     merchant: Merchant,
     payer: Msisdn,
@@ -81,6 +81,20 @@ impl StkPush {
     #[must_use]
     pub fn amount(&self) -> Shillings {
         self.amount
+    }
+}
+
+/// The callback URL is shown without its path, which is what keeps others from posting to it.
+impl fmt::Debug for StkPush {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StkPush")
+            .field("merchant", &self.merchant)
+            .field("payer", &self.payer)
+            .field("amount", &self.amount)
+            .field("reference", &self.reference)
+            .field("description", &self.description)
+            .field("callback_url", &WithoutPath(&self.callback_url))
+            .finish()
     }
 }
 

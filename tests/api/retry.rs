@@ -113,12 +113,20 @@ async fn the_table_holds_row_by_row() {
         ("spike arrest of B2C", refusal(500, "500.002.02", "Error Occurred: Spike Arrest Violation"), not_sent),
         ("quota with 500", refusal(500, "500.003.03", "Error Occurred: Quota Violation"), not_sent),
         ("the gateway's fault with 500", answer(500, spike), not_sent),
-        ("busy is not throttled", refusal(500, "500.003.02", "System is busy. Please try again in few minutes."), unclear),
+        (
+            "busy is not throttled",
+            refusal(500, "500.003.02", "System is busy. Please try again in few minutes."),
+            unclear,
+        ),
         ("400.002.02", refusal(400, "400.002.02", "Bad Request - Invalid PhoneNumber"), refused),
         ("400.002.02 in a 200", refusal(200, "400.002.02", "Bad Request - Invalid PhoneNumber"), refused),
         ("405.001", refusal(405, "405.001", "Method Not Allowed"), refused),
         ("wrong credentials", refusal(500, "500.001.1001", "Wrong credentials"), refused),
-        ("wrong credentials, other words", refusal(500, "500.001.1001", "[MerchantValidate] - Wrong credentials"), refused),
+        (
+            "wrong credentials, other words",
+            refusal(500, "500.001.1001", "[MerchantValidate] - Wrong credentials"),
+            refused,
+        ),
         ("wrong credentials in a 200", refusal(200, "500.001.1001", "Wrong credentials"), refused),
         ("no such merchant", refusal(500, "500.001.1001", "Merchant does not exist"), refused),
         (
@@ -134,7 +142,11 @@ async fn the_table_holds_row_by_row() {
         ("internal error", refusal(500, "500.001.1001", "Internal Server Error"), unclear),
         ("no words", refusal(500, "500.001.1001", ""), unclear),
         ("no words in a 200", refusal(200, "500.001.1001", ""), unclear),
-        ("duplicate id, which this operation does not know", refusal(500, "500.002.1001", "Duplicate OriginatorConversationID."), unclear),
+        (
+            "duplicate id, which this operation does not know",
+            refusal(500, "500.002.1001", "Duplicate OriginatorConversationID."),
+            unclear,
+        ),
         ("a code of no group", refusal(400, "oops", "odd"), unclear_and_final),
         ("400 without a code", answer(400, "{}"), unclear_and_final),
         ("403 with HTML", html(403), unclear_and_final),
@@ -146,7 +158,11 @@ async fn the_table_holds_row_by_row() {
         ("200 of another shape", answer(200, r#"{"else":1}"#), unclear_and_final),
         ("302", answer(302, ""), unclear_and_final),
         ("204", answer(204, ""), unclear_and_final),
-        ("a response code that is not zero", answer(200, r#"{"ResponseCode":"1","ResponseDescription":"odd","done":"yes"}"#), unclear_and_final),
+        (
+            "a response code that is not zero",
+            answer(200, r#"{"ResponseCode":"1","ResponseDescription":"odd","done":"yes"}"#),
+            unclear_and_final,
+        ),
         ("a SOAP fault", answer(500, r#"{"Envelope":{"Body":{"Fault":{"faultstring":"failed"}}}}"#), unclear),
         ("success", done(), [Done(1); 3]),
         ("success with a response code of zeros", answer(200, r#"{"ResponseCode":"00","done":"yes"}"#), [Done(1); 3]),
@@ -168,7 +184,11 @@ async fn once_unknown_a_call_stays_unknown() {
     let busy = || refusal(500, "500.001.1001", "Unable to lock subscriber, a transaction is already in process");
     let rows: Vec<(&str, Vec<Step>, [End; 3])> = vec![
         ("timeout, then done", vec![timeout(), done()], [Unknown(1), Done(2), Done(2)]),
-        ("timeout, refused connection", vec![timeout(), Step::Fail(Connect), Step::Fail(Connect)], [Unknown(1), Unknown(3), Retryable(3)]),
+        (
+            "timeout, refused connection",
+            vec![timeout(), Step::Fail(Connect), Step::Fail(Connect)],
+            [Unknown(1), Unknown(3), Retryable(3)],
+        ),
         ("timeout, throttle", vec![timeout(), throttled(), throttled()], [Unknown(1), Unknown(3), Retryable(3)]),
         ("timeout, refusal", vec![timeout(), refused_by_name()], [Unknown(1), Unknown(2), Refused(2)]),
         ("timeout, busy line", vec![timeout(), busy()], [Unknown(1), Unknown(2), Retryable(2)]),
@@ -178,8 +198,16 @@ async fn once_unknown_a_call_stays_unknown() {
         ("throttle, done", vec![throttled(), done()], [Done(2); 3]),
         ("bad token, done", vec![bad_token(), done()], [Done(2); 3]),
         ("bad token, timeout, done", vec![bad_token(), timeout(), done()], [Unknown(2), Done(3), Done(3)]),
-        ("refused connection, timeout, done", vec![Step::Fail(Connect), timeout(), done()], [Unknown(2), Done(3), Done(3)]),
-        ("throttle, refused connection, reset", vec![throttled(), Step::Fail(Connect), Step::Fail(Interrupted)], [Unknown(3), Unknown(3), Retryable(3)]),
+        (
+            "refused connection, timeout, done",
+            vec![Step::Fail(Connect), timeout(), done()],
+            [Unknown(2), Done(3), Done(3)],
+        ),
+        (
+            "throttle, refused connection, reset",
+            vec![throttled(), Step::Fail(Connect), Step::Fail(Interrupted)],
+            [Unknown(3), Unknown(3), Retryable(3)],
+        ),
     ];
     for (name, steps, expected) in rows {
         for (repeat, expected) in [Repeat::Never, Repeat::Deduplicated, Repeat::Safe].into_iter().zip(expected) {
@@ -251,7 +279,8 @@ async fn attempts_and_pauses_follow_the_policy() {
 
 #[tokio::test(start_paused = true)]
 async fn the_whole_call_ends_within_its_time() {
-    let limits = [(Duration::from_secs(30), Duration::from_secs(60)), (Duration::from_secs(100), Duration::from_secs(7))];
+    let limits =
+        [(Duration::from_secs(30), Duration::from_secs(60)), (Duration::from_secs(100), Duration::from_secs(7))];
     for (attempt, total) in limits {
         let scripted = Scripted::new(vec![Step::Hang; 9]);
         let client = scripted.builder().attempt_timeout(attempt).timeout(total).build().unwrap();

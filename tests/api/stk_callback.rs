@@ -145,7 +145,9 @@ fn a_failure_keeps_its_code_and_words() {
 #[test]
 fn what_is_too_large_or_too_deep_or_not_text_is_refused() {
     let large = format!(r#"{{"Body":{{"stkCallback":{{"Padding":"{}"}}}}}}"#, " ".repeat(65_536));
-    assert!(StkCallback::parse(large.as_bytes()).unwrap_err().to_string().contains("more than the 65536 that are read"));
+    assert!(
+        StkCallback::parse(large.as_bytes()).unwrap_err().to_string().contains("more than the 65536 that are read")
+    );
     let deep = format!("{}{}", r#"{"Body":"#.repeat(5_000), "}".repeat(5_000));
     assert!(StkCallback::parse(deep.as_bytes()).is_err());
     let deep_elsewhere = format!(r#"{{"Other":{}1{}}}"#, "[".repeat(20_000), "]".repeat(20_000));

@@ -102,13 +102,18 @@ async fn what_daraja_would_refuse_is_refused_before_anything_is_sent() {
         (Environment::Sandbox, push_to(&ours, "0200000000", 500, "https://shop.example/"), "invalid phone number"),
         (Environment::Sandbox, push_to(&ours, "254708374149", 250_001, "https://shop.example/"), "invalid amount"),
         (Environment::Sandbox, push_to(&ours, "254708374149", 1, "ftp://shop.example/"), "invalid callback URL"),
-        (Environment::Sandbox, push_to(&ours, "254708374149", 1, "https://me:pw@shop.example/"), "invalid callback URL"),
+        (
+            Environment::Sandbox,
+            push_to(&ours, "254708374149", 1, "https://me:pw@shop.example/"),
+            "invalid callback URL",
+        ),
         (Environment::Production, push_to(&ours, "254708374149", 1, "http://shop.example/"), "invalid callback URL"),
         (Environment::Production, push(&test_merchant), "invalid passkey"),
     ];
     for (environment, push, expected) in cases {
         let scripted = Scripted::default();
-        let client = Client::builder(environment, Credentials::new("k", "s")).transport(scripted.clone()).build().unwrap();
+        let client =
+            Client::builder(environment, Credentials::new("k", "s")).transport(scripted.clone()).build().unwrap();
         let error = client.send(&push).await.unwrap_err();
         assert!(matches!(&error, Error::Invalid(invalid) if invalid.to_string().starts_with(expected)), "{error}");
         assert!(!error.is_retryable() && !error.outcome_unknown());

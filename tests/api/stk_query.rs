@@ -65,7 +65,9 @@ async fn every_answer_is_read_for_what_it_proves() {
         for &status in statuses {
             let (outcome, asked) = ask(status, std::str::from_utf8(&body).unwrap()).await;
             match (expected, outcome) {
-                (Paid, Ok(StkStatus::Paid)) | (Pending, Ok(StkStatus::Pending)) | (NotFound, Ok(StkStatus::NotFound)) => {
+                (Paid, Ok(StkStatus::Paid))
+                | (Pending, Ok(StkStatus::Pending))
+                | (NotFound, Ok(StkStatus::NotFound)) => {
                     assert_eq!(asked, 1, "{name}");
                 }
                 (Failed(reason), Ok(StkStatus::Failed(failure))) => assert_eq!(failure.reason(), reason, "{name}"),

@@ -52,7 +52,8 @@ fn granted(token: &str, life: &str) -> Step {
 }
 
 fn bearers(scripted: &Scripted) -> Vec<String> {
-    let bearer = |request: &http::Request<bytes::Bytes>| request.headers()["authorization"].to_str().unwrap()[7..].to_owned();
+    let bearer =
+        |request: &http::Request<bytes::Bytes>| request.headers()["authorization"].to_str().unwrap()[7..].to_owned();
     scripted.calls().iter().map(bearer).collect()
 }
 
@@ -216,7 +217,8 @@ async fn nobody_waits_for_a_refresh_and_its_failure_hurts_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn a_passing_failure_of_oauth_is_repeated_within_the_fetch() {
-    let steps = [answer(503, "Request unsuccessful. Incapsula incident ID: 17"), Step::Fail(Connect), granted(TOKEN, "3599")];
+    let steps =
+        [answer(503, "Request unsuccessful. Incapsula incident ID: 17"), Step::Fail(Connect), granted(TOKEN, "3599")];
     let scripted = Scripted::new([ok()]).with_token_steps(steps);
     scripted.client().send(&Read).await.unwrap();
     assert_eq!(scripted.token_requests().len(), 3);

@@ -36,7 +36,8 @@ async fn while_delivering<T>(simulator: &Simulator, inbox: &Inbox, work: impl Fu
 }
 
 fn callback(id: &str, code: u64, receipt: Option<&str>) -> StkCallback {
-    let item = receipt.map(|receipt| format!(r#"{{"Name":"MpesaReceiptNumber","Value":"{receipt}"}}"#)).unwrap_or_default();
+    let item =
+        receipt.map(|receipt| format!(r#"{{"Name":"MpesaReceiptNumber","Value":"{receipt}"}}"#)).unwrap_or_default();
     let body = format!(
         r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"{id}","ResultCode":{code},"CallbackMetadata":{{"Item":[{item}]}}}}}}}}"#
     );
@@ -44,7 +45,10 @@ fn callback(id: &str, code: u64, receipt: Option<&str>) -> StkCallback {
 }
 
 fn told(code: u64) -> Step {
-    answer(200, format!(r#"{{"ResponseCode":"0","CheckoutRequestID":"{ID}","ResultCode":"{code}","ResultDesc":"words"}}"#))
+    answer(
+        200,
+        format!(r#"{{"ResponseCode":"0","CheckoutRequestID":"{ID}","ResultCode":"{code}","ResultDesc":"words"}}"#),
+    )
 }
 
 fn failed(settled: &Settled) -> StkReason {
@@ -376,7 +380,8 @@ async fn confirming_at_once_takes_two_queries_all_the_same() {
     let scripted = Scripted::new([told(1032), told(1032)]);
     let client = scripted.builder().query_spacing(Duration::ZERO).build().unwrap();
     let (merchant, id) = (merchant(), ID.parse().unwrap());
-    let settled = client.wait_for_payment(&merchant, &id).schedule([SECOND]).confirm_after(Duration::ZERO).await.unwrap();
+    let settled =
+        client.wait_for_payment(&merchant, &id).schedule([SECOND]).confirm_after(Duration::ZERO).await.unwrap();
     assert_eq!(failed(&settled), StkReason::Cancelled);
     assert_eq!(scripted.calls().len(), 2);
 }

@@ -1,0 +1,64 @@
+//! What the public types promise to every user: they cross threads, they are cheap to clone, their errors are errors.
+
+use daraja::{
+    Advice, Answer, Client, Credentials, Environment, Error, Limits, Merchant, Msisdn, Rules, Settings, StkAccepted,
+    StkCallback, StkPush, StkQuery, StkStatus,
+    simulator::{Served, Simulator},
+    stk::{Settled, Wait},
+    transport::{Transport, TransportError, reqwest::ReqwestTransport},
+    webhook::{Event, Inbox},
+};
+
+fn crosses_threads<T: Send + Sync + 'static>() {}
+fn is_cloned<T: Clone>() {}
+fn is_an_error<T: std::error::Error + Send + Sync + 'static>() {}
+fn is_sent<T: Send>(_: &T) {}
+
+#[test]
+fn public_types_cross_threads() {
+    crosses_threads::<Client>();
+    crosses_threads::<Simulator>();
+    crosses_threads::<Served>();
+    crosses_threads::<Inbox>();
+    crosses_threads::<Event>();
+    crosses_threads::<Merchant>();
+    crosses_threads::<StkPush>();
+    crosses_threads::<StkQuery>();
+    crosses_threads::<Settings>();
+    crosses_threads::<Answer>();
+    crosses_threads::<Box<dyn Transport>>();
+}
+
+#[test]
+fn handles_and_values_are_cloned() {
+    is_cloned::<Client>();
+    is_cloned::<Simulator>();
+    is_cloned::<Inbox>();
+    is_cloned::<(Environment, Credentials, Merchant, Rules, Limits, Msisdn, Advice)>();
+    is_cloned::<(StkAccepted, StkCallback, StkStatus, Settled, Error, ReqwestTransport)>();
+}
+
+#[test]
+fn errors_are_errors() {
+    is_an_error::<Error>();
+    is_an_error::<TransportError>();
+    is_an_error::<daraja::error::Invalid>();
+    is_an_error::<daraja::error::ApiError>();
+    is_an_error::<daraja::error::ConfigError>();
+    is_an_error::<daraja::error::DecodeError>();
+    is_an_error::<daraja::error::StillPending>();
+}
+
+#[test]
+fn public_futures_can_be_spawned() {
+    let simulator = Simulator::new();
+    let (client, merchant, inbox) = (simulator.client(), simulator.merchant(), Inbox::new());
+    let id = "ws_CO_1".parse().expect("an id");
+    let query = StkQuery::new(&merchant, &id);
+    is_sent(&client.send(&query));
+    is_sent(&client.warm_up());
+    is_sent(&simulator.deliver_to(&inbox));
+    is_sent(&simulator.serve("127.0.0.1:0"));
+    let wait: Wait<'_> = client.wait_for_payment(&merchant, &id).inbox(&inbox);
+    is_sent(&wait.into_future());
+}
