@@ -150,8 +150,17 @@ pub(crate) struct QueryAnswer<'a> {
     pub(crate) merchant_request_id: Text<'a>,
     #[serde(borrow, default, rename = "CheckoutRequestID")]
     pub(crate) checkout_request_id: Text<'a>,
-    #[serde(default)]
+    #[serde(default, serialize_with = "as_text")]
     pub(crate) result_code: Option<ResultCode>,
     #[serde(borrow, default)]
     pub(crate) result_desc: Text<'a>,
+}
+
+/// Daraja writes a query's code as a string.
+#[expect(clippy::ref_option, reason = "serde passes the field as it is")]
+fn as_text<S: serde::Serializer>(code: &Option<ResultCode>, serializer: S) -> Result<S::Ok, S::Error> {
+    match code {
+        Some(code) => serializer.collect_str(code),
+        None => serializer.serialize_none(),
+    }
 }

@@ -1,6 +1,11 @@
 //! The library from its user's side, without a socket: a module per part.
 
-#![expect(clippy::unwrap_used, reason = "what a test's helper cannot unwrap fails the test")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "what a test's helper cannot unwrap or count fails the test"
+)]
+#![expect(clippy::unnecessary_literal_bound, reason = "operations are written as users write them")]
 
 mod config;
 mod retry;

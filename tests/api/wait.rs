@@ -3,8 +3,8 @@
 use std::{iter, time::Duration};
 
 use daraja::{
-    Advice, CheckoutRequestId, Client, Error, Kes, Merchant, Msisdn, ResultCode, Shillings, StkCallback, StkPush,
-    StkQuery, StkReason, StkStatus,
+    Advice, CheckoutRequestId, Client, Error, Kes, Merchant, Msisdn, ReceiptNumber, ResultCode, Shillings, StkCallback,
+    StkPush, StkQuery, StkReason, StkStatus,
     simulator::{Fault, Route, Simulator},
     stk::{Outcome, Settled, Source},
     transport::TransportErrorKind::Timeout,
@@ -58,7 +58,7 @@ fn failed(settled: &Settled) -> StkReason {
 
 fn receipt(settled: &Settled) -> Option<&str> {
     let Outcome::Paid(payment) = &settled.outcome else { panic!("{settled:?}") };
-    payment.receipt.as_ref().map(|receipt| receipt.as_str())
+    payment.receipt.as_ref().map(ReceiptNumber::as_str)
 }
 
 /// Waits with scripted queries only.
