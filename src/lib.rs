@@ -8,6 +8,7 @@ pub mod error;
 pub mod operation;
 pub mod retry;
 pub mod secret;
+pub mod settings;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod stk;
@@ -23,10 +24,11 @@ mod wire;
 pub use crate::{
     client::Client,
     code::{Advice, ErrorCode, ResultCode},
-    config::{Credentials, Environment, Settings},
+    config::{Credentials, Environment},
     error::{Error, Result},
     operation::{Answer, Operation, Repeat, Rules},
     retry::RetryPolicy,
+    settings::Settings,
     stk::{Merchant, StkAccepted, StkCallback, StkOutcome, StkPush, StkQuery, StkReason, StkStatus},
     value::{
         AccountReference, CheckoutRequestId, Kes, Limits, MerchantRequestId, Msisdn, ReceiptNumber, Shillings,

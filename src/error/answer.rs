@@ -1,0 +1,214 @@
+//! What is wrong with what came back: answers that cannot be read, and refusals.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use http::StatusCode;
+
+use super::redact::{mask_request_id, redact};
+use crate::{code::ErrorCode, retry::Class};
+
+/// An answer or a callback that cannot be read. It holds a short, redacted piece of it.
+///
+/// ```
+/// let error = daraja::stk::StkCallback::parse(b"<html>busy</html>").unwrap_err();
+/// assert_eq!(error.to_string(), "the callback is not JSON: <html>busy</html>");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeError(Box<DecodeParts>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct DecodeParts {
+    status: Option<StatusCode>,
+    problem: Cow<'static, str>,
+    snippet: Box<str>,
+}
+
+impl DecodeError {
+    pub(crate) fn new(status: Option<StatusCode>, problem: impl Into<Cow<'static, str>>, body: &str) -> Self {
+        let snippet = redact(body.trim(), 120).into();
+        Self(Box::new(DecodeParts { status, problem: problem.into(), snippet }))
+    }
+
+    /// The HTTP status of the answer; `None` for a callback.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.status
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.0.problem
+    }
+
+    /// The beginning of what came, at most 120 characters, redacted.
+    #[must_use]
+    pub fn snippet(&self) -> &str {
+        &self.0.snippet
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DecodeParts { status, problem, snippet } = &*self.0;
+        match status {
+            Some(status) => write!(f, "Daraja's answer (HTTP {}) {problem}", status.as_u16())?,
+            None => write!(f, "the callback {problem}")?,
+        }
+        if snippet.is_empty() { Ok(()) } else { write!(f, ": {snippet}") }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// Daraja's refusal: HTTP status, error code, message and request id.
+///
+/// Quote the [`request_id`](Self::request_id) to Safaricom's support.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiError(Box<ApiParts>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct ApiParts {
+    status: StatusCode,
+    code: Option<ErrorCode>,
+    message: Box<str>,
+    request_id: Option<Box<str>>,
+    retry_after: Option<Duration>,
+    after_unknown: bool,
+    hint: Option<&'static str>,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: Option<ErrorCode>, message: &str) -> Self {
+        Self(Box::new(ApiParts {
+            status,
+            code,
+            message: redact(message, 240).into(),
+            request_id: None,
+            retry_after: None,
+            after_unknown: false,
+            hint: None,
+        }))
+    }
+
+    pub(crate) fn with_request_id(mut self, id: Option<&str>) -> Self {
+        self.0.request_id = id.filter(|id| !id.is_empty()).map(|id| mask_request_id(id).into());
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, pause: Option<Duration>) -> Self {
+        self.0.retry_after = pause;
+        self
+    }
+
+    pub(crate) fn with_after_unknown(mut self, after_unknown: bool) -> Self {
+        self.0.after_unknown = after_unknown;
+        self
+    }
+
+    pub(crate) fn with_hint(mut self, hint: &'static str) -> Self {
+        self.0.hint = Some(hint);
+        self
+    }
+
+    /// The HTTP status. It says little: Daraja answers a pending payment with 500.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// Daraja's error code, or the `ResponseCode` of an answer that is not a success.
+    #[must_use]
+    pub fn code(&self) -> Option<&ErrorCode> {
+        self.0.code.as_ref()
+    }
+
+    /// Daraja's message, redacted: it can echo the bearer token.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The id that Safaricom's support asks for. A CheckoutRequestID in its place is masked: it holds the payer's number.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// How long Daraja asked to wait, if it did.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether an earlier attempt of the same `send` may have been carried out, so that this answer may be about it.
+    #[must_use]
+    pub fn after_unknown(&self) -> bool {
+        self.0.after_unknown
+    }
+
+    /// Whether Daraja asked to slow down; the call was not carried out.
+    #[must_use]
+    pub fn is_throttled(&self) -> bool {
+        self.class() == Class::Throttled
+    }
+
+    /// Whether the access token was refused: it died early, or the app lacks the product.
+    #[must_use]
+    pub fn is_token_refused(&self) -> bool {
+        self.class() == Class::TokenRefused
+    }
+
+    /// Whether the subscriber's line is busy with another prompt. Try again after a minute or more.
+    #[must_use]
+    pub fn is_subscriber_busy(&self) -> bool {
+        self.message().starts_with("Unable to lock subscriber")
+    }
+
+    pub(super) fn is_retryable(&self) -> bool {
+        match self.class() {
+            Class::Throttled => true,
+            Class::TokenRefused => false,
+            Class::Refused => self.is_subscriber_busy(),
+            Class::Unclear => {
+                self.status().is_server_error()
+                    || self.code().and_then(ErrorCode::group).is_some_and(|group| group >= 500)
+            }
+        }
+    }
+
+    pub(crate) fn class(&self) -> Class {
+        Class::of(self.0.status, self.0.code.as_ref(), &self.0.message)
+    }
+}
+
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiError")
+            .field("status", &self.0.status.as_u16())
+            .field("code", &self.0.code)
+            .field("message", &self.0.message)
+            .field("request_id", &self.0.request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ApiParts { status, code, message, request_id, hint, .. } = &*self.0;
+        write!(f, "Daraja refused the call (HTTP {}", status.as_u16())?;
+        if let Some(code) = code {
+            write!(f, ", {code}")?;
+        }
+        if let Some(id) = request_id {
+            write!(f, ", request {id}")?;
+        }
+        f.write_str(")")?;
+        if !message.is_empty() {
+            write!(f, ": {message}")?;
+        }
+        hint.map_or(Ok(()), |hint| write!(f, " ({hint})"))
+    }
+}
+
+impl std::error::Error for ApiError {}

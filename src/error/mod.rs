@@ -1,0 +1,181 @@
+//! What can go wrong, staged by how far a call got, because that decides what happened to the money.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::transport::TransportError;
+
+mod answer;
+mod invalid;
+mod redact;
+
+pub use answer::{ApiError, DecodeError};
+pub use invalid::{ConfigError, ConfigProblem, Invalid};
+pub(crate) use redact::{mask, redact};
+
+/// A result whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, staged by how far the call got.
+///
+/// Three questions decide what to do, and each has a predicate:
+///
+/// * [`outcome_unknown`](Self::outcome_unknown): money may have moved. Do not send again; find out.
+/// * [`is_retryable`](Self::is_retryable): provably nothing happened, and trying again later may work.
+/// * neither: provably nothing happened, and the same call will fail again.
+///
+/// ```
+/// # fn decide(error: daraja::Error) -> &'static str {
+/// match error {
+///     error if error.outcome_unknown() => "reconcile",
+///     error if error.is_retryable() => "requeue",
+///     _ => "give up",
+/// }
+/// # }
+/// # let invalid = "0812".parse::<daraja::Msisdn>().unwrap_err();
+/// # assert_eq!(decide(invalid.into()), "give up");
+/// ```
+///
+/// `Display` speaks of its own level only; walk [`source`](std::error::Error::source) for the rest. No message holds a
+/// secret, a bearer token or a full phone number.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value is not acceptable. Nothing was sent.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Settings are missing or wrong. Nothing was sent.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// No access token could be had, so the call itself was never sent. The source says why.
+    #[error("no access token could be fetched, so the call was not sent")]
+    Token(#[source] Box<Self>),
+    /// No answer was read. Unless wrapped in [`Unknown`](Self::Unknown), nothing was carried out.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// An answer came that cannot be read.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// Daraja refused the call.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// A wait reached its deadline before the payment was settled. The customer may still pay.
+    #[error(transparent)]
+    StillPending(Box<StillPending>),
+    /// The call may have been carried out. Never send it again as a new one: find out what became of it.
+    #[error("the outcome is unknown: the call may have been carried out, so reconcile and do not send it again")]
+    Unknown(#[source] Box<Self>),
+}
+
+impl Error {
+    /// Whether money may have moved, or may still move, without this program knowing.
+    ///
+    /// True for exactly [`Unknown`](Self::Unknown) and [`StillPending`](Self::StillPending).
+    #[must_use]
+    pub fn outcome_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_) | Self::StillPending(_))
+    }
+
+    /// Whether the call was provably not carried out and is worth another try, after [`retry_after`](Self::retry_after)
+    /// where that is given.
+    ///
+    /// Never true together with [`outcome_unknown`](Self::outcome_unknown).
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Token(inner) => inner.is_retryable(),
+            Self::Transport(error) => error.kind().is_passing(),
+            // Unwrapped, these two come from a call that moves no money, or from a refusal by name.
+            Self::Decode(error) => error.status().is_some_and(|status| status.is_server_error()),
+            Self::Api(error) => error.is_retryable(),
+            Self::Invalid(_) | Self::Config(_) | Self::StillPending(_) | Self::Unknown(_) => false,
+        }
+    }
+
+    /// Whether time ran out, at any level. With [`outcome_unknown`](Self::outcome_unknown) the call may have been carried out.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::Transport(error) => error.is_timeout(),
+            Self::Token(inner) | Self::Unknown(inner) => inner.is_timeout(),
+            Self::StillPending(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether Daraja asked to slow down. A throttled call was not carried out, but an earlier attempt of the same
+    /// `send` may have been: ask [`outcome_unknown`](Self::outcome_unknown) first.
+    #[must_use]
+    pub fn is_throttled(&self) -> bool {
+        self.api().is_some_and(ApiError::is_throttled)
+    }
+
+    /// How long Daraja asked to wait before the next call, if it did.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.api().and_then(ApiError::retry_after)
+    }
+
+    /// Daraja's refusal, at whatever level it stands.
+    #[must_use]
+    pub fn api(&self) -> Option<&ApiError> {
+        match self {
+            Self::Api(error) => Some(error),
+            Self::Token(inner) | Self::Unknown(inner) => inner.api(),
+            Self::StillPending(error) => error.last_error().and_then(Self::api),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn still_pending(waited: Duration, last_error: Option<Self>) -> Self {
+        Self::StillPending(Box::new(StillPending::new(waited, last_error)))
+    }
+
+    pub(crate) fn unknown(self) -> Self {
+        match self {
+            Self::Unknown(_) => self,
+            other => Self::Unknown(Box::new(other)),
+        }
+    }
+}
+
+/// A wait that reached its deadline before the payment was settled.
+///
+/// Nothing is known: the customer may have paid, or may still pay. Do not ask for the money again before it is.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the payment was not settled within {waited:?}: it may still be paid, so do not ask for it again yet")]
+pub struct StillPending {
+    waited: Duration,
+    #[source]
+    last_error: Option<Box<Error>>,
+}
+
+impl StillPending {
+    pub(crate) fn new(waited: Duration, last_error: Option<Error>) -> Self {
+        Self { waited, last_error: last_error.map(Box::new) }
+    }
+
+    /// How long was waited.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// The error of the last query, if it failed.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&Error> {
+        self.last_error.as_deref()
+    }
+}
+
+/// A source that can be cloned, because all callers who waited for one token share its error.
+pub(crate) type SharedError = Arc<dyn std::error::Error + Send + Sync>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_at_most_three_words() {
+        assert!(size_of::<Error>() <= 3 * size_of::<usize>());
+    }
+}

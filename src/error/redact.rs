@@ -1,0 +1,95 @@
+//! Keeps secrets and numbers out of what people read: errors, `Debug`, logs.
+
+/// Shows the first four and last two letters or digits of an input, at most 24 characters in all.
+pub(crate) fn mask(input: &str) -> String {
+    let total = input.chars().filter(|c| c.is_alphanumeric()).count();
+    let mut seen = 0_usize;
+    let mut shown = String::new();
+    for (position, c) in input.chars().enumerate() {
+        if position == 24 {
+            shown.push('…');
+            break;
+        }
+        let hidden = c.is_alphanumeric() && {
+            seen = seen.saturating_add(1);
+            seen > 4 && seen.saturating_add(2) <= total
+        };
+        shown.push(if hidden { '*' } else { c });
+    }
+    shown
+}
+
+/// Shortens a text that came from outside and blanks what could be a token, an id that holds a number, or a number.
+pub(crate) fn redact(text: &str, limit: usize) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-');
+    let mut out = String::new();
+    let mut rest = text;
+    while !rest.is_empty() && out.len() < limit {
+        let run = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        let (word, tail) = rest.split_at(run);
+        out.push_str(if is_sensitive(word) { "[redacted]" } else { word });
+        let mut after = tail.chars();
+        out.extend(after.next().map(|c| if c.is_control() { ' ' } else { c }));
+        rest = after.as_str();
+    }
+    if out.chars().count() > limit {
+        out = out.chars().take(limit).collect();
+    }
+    if out.len() < text.len() && !rest.is_empty() {
+        out.push('…');
+    }
+    out
+}
+
+/// Long words with a digit are tokens, credentials or ids; runs of nine digits and more are phone numbers.
+fn is_sensitive(word: &str) -> bool {
+    longest_number(word) >= SHORTEST_NUMBER || (word.len() >= 20 && word.bytes().any(|byte| byte.is_ascii_digit()))
+}
+
+/// A phone number's national part.
+const SHORTEST_NUMBER: usize = 9;
+
+fn longest_number(text: &str) -> usize {
+    text.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0)
+}
+
+/// A CheckoutRequestID can stand here, which ends in the payer's number: it is cut behind its date.
+pub(super) fn mask_request_id(id: &str) -> String {
+    const KEPT: usize = 14; // `ws_CO_` and the date
+    let clean: String = id.chars().filter(|c| !c.is_control()).take(64).collect();
+    if clean.get(..3).is_some_and(|prefix| prefix.eq_ignore_ascii_case("ws_")) {
+        clean.chars().take(KEPT).chain(['…']).collect()
+    } else if longest_number(&clean) >= SHORTEST_NUMBER {
+        mask(&clean)
+    } else {
+        clean
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masking_keeps_the_ends_only() {
+        assert_eq!(mask("0712 345 678"), "0712 *** *78");
+        assert_eq!(mask("07123"), "07123");
+        assert_eq!(mask(&"9".repeat(40)), format!("9999{}…", "*".repeat(20)));
+    }
+
+    #[test]
+    fn redaction_blanks_tokens_numbers_and_ids() {
+        let text = "Invalid Access Token - BJGFGQXV5aZn9QKA4TDtu4Xdyf for 254708374149, ws_CO_180920261803512708374149";
+        assert_eq!(redact(text, 240), "Invalid Access Token - [redacted] for [redacted], [redacted]");
+        assert_eq!(redact("Bad Request - Invalid Amount", 240), "Bad Request - Invalid Amount");
+        assert_eq!(redact(&"x y ".repeat(100), 10).chars().count(), 11);
+    }
+
+    #[test]
+    fn a_checkout_request_id_is_cut_before_the_number() {
+        assert_eq!(mask_request_id("ws_CO_180920261803512708374149"), "ws_CO_18092026…");
+        assert_eq!(mask_request_id("1c5b-4ba8-815c-ac45c57a3db0"), "1c5b-4ba8-815c-ac45c57a3db0");
+        assert_eq!(mask_request_id("29115-34620561-1"), "29115-34620561-1");
+        assert_eq!(mask_request_id("254708374149"), "2547******49");
+    }
+}

@@ -1,0 +1,298 @@
+//! [`Settings`]: everything that the `MPESA_*` variables say, with one error for all that is wrong.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use url::Url;
+
+use crate::{
+    Credentials, Environment, Merchant, ShortCode, TillNumber,
+    config::WithoutPath,
+    error::{ConfigError, ConfigProblem, Invalid},
+    secret::{Passkey, SecurityCredential},
+};
+
+/// Everything that the `MPESA_*` variables say.
+///
+/// | variable | meaning |
+/// |---|---|
+/// | `MPESA_ENVIRONMENT` | `sandbox` or `production`; may be left out if `MPESA_BASE_URL` is set |
+/// | `MPESA_BASE_URL` | a gateway or simulator: https, or http to a loopback address |
+/// | `MPESA_CONSUMER_KEY`, `MPESA_CONSUMER_SECRET` | the app's credentials |
+/// | `MPESA_SHORTCODE`, `MPESA_PASSKEY` | the PayBill that is paid, or with `MPESA_TILL` the till's store number |
+/// | `MPESA_TILL` | the till that is paid |
+/// | `MPESA_CALLBACK_URL` | where Daraja reports payments |
+/// | `MPESA_B2C_SHORTCODE`, `MPESA_B2C_INITIATOR_NAME`, `MPESA_B2C_SECURITY_CREDENTIAL`, `MPESA_B2C_RESULT_URL`, `MPESA_B2C_TIMEOUT_URL` | payouts: all or nothing |
+///
+/// A group that is left out is no error until it is [`required`](Group::required).
+///
+/// ```
+/// use daraja::Settings;
+///
+/// let settings = Settings::from_lookup(|name| {
+///     Some(match name {
+///         "MPESA_ENVIRONMENT" => "sandbox",
+///         "MPESA_CONSUMER_KEY" => "key of the app",
+///         "MPESA_CONSUMER_SECRET" => "its secret",
+///         _ => return None,
+///     }.to_owned())
+/// })?;
+/// assert!(settings.merchant.optional().is_none());
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Which Daraja to call.
+    pub environment: Environment,
+    /// The app's credentials.
+    pub credentials: Credentials,
+    /// Who is paid: `MPESA_SHORTCODE` and `MPESA_PASSKEY`, and `MPESA_TILL` for a till.
+    pub merchant: Group<Merchant>,
+    /// `MPESA_CALLBACK_URL`.
+    pub callback_url: Group<Url>,
+    /// The `MPESA_B2C_*` variables.
+    pub payouts: Group<PayoutSettings>,
+}
+
+/// The `MPESA_B2C_*` variables.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct PayoutSettings {
+    /// The short code that pays.
+    pub short_code: ShortCode,
+    /// The API operator's name.
+    pub initiator_name: String,
+    /// The operator's encrypted password.
+    pub security_credential: SecurityCredential,
+    /// Where results go.
+    pub result_url: Url,
+    /// Where queue timeouts go.
+    pub timeout_url: Url,
+}
+
+/// Settings that a program may do without.
+///
+/// ```
+/// # let lookup = |name: &str| name.starts_with("MPESA_CONSUMER").then(|| "x".to_owned())
+/// #     .or_else(|| (name == "MPESA_ENVIRONMENT").then(|| "sandbox".to_owned()));
+/// let settings = daraja::Settings::from_lookup(lookup)?;
+/// let error = settings.merchant.required().unwrap_err();
+/// assert!(error.to_string().contains("MPESA_SHORTCODE"));
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Group<T> {
+    value: Option<T>,
+    names: &'static [&'static str],
+}
+
+/// Says whether the settings are there, not what they are.
+impl<T> fmt::Debug for Group<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("names", &self.names)
+            .field("is_set", &self.value.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> Group<T> {
+    /// The settings, or an error that names the variables that are missing.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the group was left out.
+    pub fn required(self) -> Result<T, ConfigError> {
+        let problem = |name: &&'static str| ConfigProblem::new(*name, "is missing, and this program needs it");
+        self.value.ok_or_else(|| ConfigError::new(self.names.iter().map(problem).collect()))
+    }
+
+    /// The settings, or `None` if the group was left out.
+    #[must_use]
+    pub fn optional(self) -> Option<T> {
+        self.value
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("environment", &self.environment)
+            .field("credentials", &self.credentials)
+            .field("merchant", &self.merchant.value)
+            .field("callback_url", &self.callback_url.value.as_ref().map(WithoutPath))
+            .field("payouts", &self.payouts.value)
+            .finish()
+    }
+}
+
+impl fmt::Debug for PayoutSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PayoutSettings")
+            .field("short_code", &self.short_code)
+            .field("initiator_name", &self.initiator_name)
+            .field("security_credential", &self.security_credential)
+            .field("result_url", &WithoutPath(&self.result_url))
+            .field("timeout_url", &WithoutPath(&self.timeout_url))
+            .finish()
+    }
+}
+
+impl Settings {
+    /// Reads the process's environment variables. No `.env` file is read.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with everything that is missing or wrong, at once, without the values.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// Reads the variables through a function, so that they can come from a file, a vault or a test.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with everything that is missing or wrong, at once, without the values.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut reader = Reader { lookup, problems: Vec::new() };
+        let environment = reader.environment();
+        let key = reader.required("MPESA_CONSUMER_KEY", "copy it from your app on the Daraja portal", text);
+        let secret = reader.required("MPESA_CONSUMER_SECRET", "copy it from your app on the Daraja portal", text);
+        let merchant = reader.merchant();
+        let callback_url = reader.optional("MPESA_CALLBACK_URL", url);
+        let payouts = reader.payouts();
+        match (environment, key, secret, reader.problems) {
+            (Some(environment), Some(key), Some(secret), problems) if problems.is_empty() => Ok(Self {
+                environment,
+                credentials: Credentials::new(key, secret),
+                merchant: Group { value: merchant, names: &EXPRESS },
+                callback_url: Group { value: callback_url, names: &["MPESA_CALLBACK_URL"] },
+                payouts: Group { value: payouts, names: &PAYOUTS },
+            }),
+            (.., problems) => Err(ConfigError::new(problems)),
+        }
+    }
+}
+
+const EXPRESS: [&str; 2] = ["MPESA_SHORTCODE", "MPESA_PASSKEY"];
+const PAYOUTS: [&str; 5] = [
+    "MPESA_B2C_SHORTCODE",
+    "MPESA_B2C_INITIATOR_NAME",
+    "MPESA_B2C_SECURITY_CREDENTIAL",
+    "MPESA_B2C_RESULT_URL",
+    "MPESA_B2C_TIMEOUT_URL",
+];
+
+#[expect(clippy::unnecessary_wraps, reason = "of one shape with the readers that can fail")]
+fn text(value: &str) -> Result<String, Invalid> {
+    Ok(value.to_owned())
+}
+
+fn url(value: &str) -> Result<Url, Invalid> {
+    Url::parse(value).map_err(|error| Invalid::new("URL", error.to_string()))
+}
+
+/// Reads variables one by one and collects what is wrong with them.
+struct Reader<L> {
+    lookup: L,
+    problems: Vec<ConfigProblem>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    fn raw(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn is_set(&self, name: &str) -> bool {
+        self.raw(name).is_some()
+    }
+
+    fn problem(&mut self, name: &'static str, problem: impl Into<Cow<'static, str>>) {
+        self.problems.push(ConfigProblem::new(name, problem));
+    }
+
+    fn optional<T>(&mut self, name: &'static str, read: impl Fn(&str) -> Result<T, Invalid>) -> Option<T> {
+        let value = self.raw(name)?;
+        if value.contains(" #") {
+            self.problem(
+                name,
+                "holds ` #`: the comment behind the value was read as part of it, so move it to its own line",
+            );
+            return None;
+        }
+        if value.starts_with("your_") || value.starts_with("https://your-domain.com") {
+            self.problem(name, "still holds the placeholder of the guide");
+            return None;
+        }
+        read(&value).map_err(|error| self.problem(name, format!("is wrong: {}", error.reason()))).ok()
+    }
+
+    fn required<T>(
+        &mut self,
+        name: &'static str,
+        hint: &'static str,
+        read: impl Fn(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        if !self.is_set(name) {
+            self.problem(name, format!("is missing: {hint}"));
+            return None;
+        }
+        self.optional(name, read)
+    }
+
+    fn environment(&mut self) -> Option<Environment> {
+        let named = if self.is_set("MPESA_BASE_URL") && !self.is_set("MPESA_ENVIRONMENT") {
+            Some(Environment::Sandbox)
+        } else {
+            self.required("MPESA_ENVIRONMENT", "set it to sandbox or production", |value| {
+                match value.to_ascii_lowercase().as_str() {
+                    "sandbox" => Ok(Environment::Sandbox),
+                    "production" => Ok(Environment::Production),
+                    _ => Err(Invalid::new("environment", "it must be sandbox or production")),
+                }
+            })
+        };
+        if !self.is_set("MPESA_BASE_URL") {
+            return named;
+        }
+        let production = named.as_ref().is_some_and(Environment::is_production);
+        let read = if production { Environment::custom_production } else { Environment::custom };
+        let custom = self.optional("MPESA_BASE_URL", read);
+        named.and(custom)
+    }
+
+    fn merchant(&mut self) -> Option<Merchant> {
+        if !EXPRESS.iter().chain(&["MPESA_TILL"]).any(|name| self.is_set(name)) {
+            return None;
+        }
+        let hint = "it is needed together with the other M-PESA Express settings";
+        let short_code = self.required("MPESA_SHORTCODE", hint, ShortCode::from_str);
+        let passkey = self.required("MPESA_PASSKEY", hint, |value| text(value).map(Passkey::new));
+        let till = self.optional("MPESA_TILL", TillNumber::from_str);
+        let (short_code, passkey) = (short_code?, passkey?);
+        Some(match till {
+            Some(till) => Merchant::till(short_code, till, passkey),
+            None => Merchant::paybill(short_code, passkey),
+        })
+    }
+
+    fn payouts(&mut self) -> Option<PayoutSettings> {
+        if !PAYOUTS.iter().any(|name| self.is_set(name)) {
+            return None;
+        }
+        let [code, name, credential, result, timeout] = PAYOUTS;
+        let hint = "the MPESA_B2C_ settings are needed all together or not at all";
+        let short_code = self.required(code, hint, ShortCode::from_str);
+        let initiator_name = self.required(name, hint, text);
+        let credential = self.required(credential, hint, |value| text(value).map(SecurityCredential::new));
+        let result_url = self.required(result, hint, url);
+        let timeout_url = self.required(timeout, hint, url);
+        Some(PayoutSettings {
+            short_code: short_code?,
+            initiator_name: initiator_name?,
+            security_credential: credential?,
+            result_url: result_url?,
+            timeout_url: timeout_url?,
+        })
+    }
+}
