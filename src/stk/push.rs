@@ -148,11 +148,13 @@ impl Operation for StkPush {
     fn decode(&self, answer: &Answer) -> Result<StkAccepted> {
         let body: AcceptedBody<'_> = answer.json()?;
         let missing = |_| answer.unreadable("accepts the push but holds no readable CheckoutRequestID");
-        Ok(StkAccepted {
+        let accepted = StkAccepted {
             checkout_request_id: body.checkout_request_id.as_str().parse().map_err(missing)?,
             merchant_request_id: body.merchant_request_id.as_str().parse().ok(),
             customer_message: body.customer_message.0.map(Cow::into_owned).unwrap_or_default(),
-        })
+        };
+        tracing::info!(checkout_request_id = ?accepted.checkout_request_id, "push accepted");
+        Ok(accepted)
     }
 }
 

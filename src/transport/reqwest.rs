@@ -9,7 +9,7 @@ use url::Url;
 use super::{BoxFuture, MAX_ANSWER_BYTES, Transport, TransportError, TransportErrorKind};
 use crate::{Environment, client::ClientBuilder, error::ConfigError};
 
-/// [`Transport`] over a pooled [`reqwest`](::reqwest) client that neither retries nor follows redirects.
+/// [`Transport`] over a pooled [`::reqwest`] client that neither retries nor follows redirects.
 ///
 /// [`Client::new`](crate::Client::new) makes one by itself; pass a builder to [`ClientBuilder::reqwest`] to change it.
 #[derive(Debug, Clone)]

@@ -152,14 +152,18 @@ impl State {
         self.by_age.insert(arrival, id);
     }
 
+    /// What somebody waits for is never forgotten: they may have been woken and not have looked yet.
     fn forget_old(&mut self, memory: Duration, capacity: usize) {
-        while let Some((&arrival, id)) = self.by_age.first_key_value() {
-            let aged = self.callbacks.get(id).is_none_or(|known| known.at.elapsed() > memory);
-            if !aged && self.callbacks.len() <= capacity {
-                return;
+        let forgettable = |id: &CheckoutRequestId| !self.listeners.contains_key(id);
+        let excess = self.callbacks.len().saturating_sub(capacity);
+        let aged = |id| self.callbacks.get(id).is_none_or(|known| known.at.elapsed() > memory);
+        let old = self.by_age.iter().filter(|(_, id)| forgettable(id)).enumerate();
+        let old = old.take_while(|(position, (_, id))| *position < excess || aged(id));
+        let old: Vec<u64> = old.map(|(_, (&arrival, _))| arrival).collect();
+        for arrival in old {
+            if let Some(id) = self.by_age.remove(&arrival) {
+                self.callbacks.remove(&id);
             }
-            self.callbacks.remove(id);
-            self.by_age.remove(&arrival);
         }
     }
 }

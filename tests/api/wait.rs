@@ -266,6 +266,27 @@ async fn an_inbox_remembers_a_bounded_number_for_a_bounded_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_somebody_waits_for_is_not_forgotten_before_they_looked() {
+    let (inbox, merchant, client) = (Inbox::remembering(1, SECOND), merchant(), Scripted::default().client());
+    let mut waits = tokio::task::JoinSet::new();
+    for number in 0..5 {
+        let (client, merchant, inbox) = (client.clone(), merchant.clone(), inbox.clone());
+        waits.spawn(async move {
+            let id = format!("ws_CO_{number}").parse().unwrap();
+            client.wait_for_payment(&merchant, &id).inbox(&inbox).schedule([]).await
+        });
+    }
+    sleep(SECOND).await;
+    // All five at once: no waiting task runs in between.
+    for number in 0..5 {
+        inbox.deliver(callback(&format!("ws_CO_{number}"), 0, Some("UKN1234567")));
+    }
+    for settled in waits.join_all().await {
+        assert_eq!(receipt(&settled.unwrap()), Some("UKN1234567"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_waits_of_one_payment_are_all_told() {
     let (inbox, merchant, id) = (Inbox::new(), merchant(), ID.parse::<CheckoutRequestId>().unwrap());
     let client = Scripted::default().client();
