@@ -25,7 +25,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::{Delivery, Reach, Simulator, line::EndingKind};
+use super::{CONSUMER_KEY, CONSUMER_SECRET, Delivery, PASSKEY, PAYBILL, Reach, Simulator, line::EndingKind};
 use crate::{
     Environment,
     client::{Client, ClientBuilder},
@@ -110,6 +110,35 @@ impl Served {
     /// If it is served on an address that is not loopback.
     pub fn client_builder(&self) -> ClientBuilder {
         Client::builder(self.environment(), self.simulator.credentials())
+    }
+
+    /// The `MPESA_*` variables by which a program in any language calls it, as the PayBill that it knows. Where callbacks
+    /// go is the program's own affair: `MPESA_CALLBACK_URL` is not among them.
+    ///
+    /// They hold no secret: the credentials are the same for every simulator and open nothing else.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::collections::HashMap;
+    /// use daraja::{Settings, simulator::Simulator};
+    ///
+    /// let served = Simulator::new().serve("127.0.0.1:0").await?;
+    /// let variables = HashMap::from(served.variables());
+    /// let settings = Settings::from_lookup(|name| variables.get(name).cloned())?;
+    /// assert_eq!(settings.environment, served.environment());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn variables(&self) -> [(&'static str, String); 5] {
+        [
+            ("MPESA_BASE_URL", self.base_url()),
+            ("MPESA_CONSUMER_KEY", CONSUMER_KEY.to_owned()),
+            ("MPESA_CONSUMER_SECRET", CONSUMER_SECRET.to_owned()),
+            ("MPESA_SHORTCODE", PAYBILL.to_owned()),
+            ("MPESA_PASSKEY", PASSKEY.to_owned()),
+        ]
     }
 
     /// Serves until something goes wrong, which it does not: for a program that does nothing else.
@@ -259,4 +288,23 @@ fn request(delivery: &Delivery) -> http::Result<Request<Bytes>> {
         .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"))
         .header("Businessshortcode", &delivery.short_code)
         .body(delivery.body.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::Settings;
+
+    #[tokio::test]
+    async fn settings_read_from_its_variables_are_the_simulators_own() {
+        let simulator = Simulator::new();
+        let served = simulator.serve("127.0.0.1:0").await.unwrap();
+        let variables = HashMap::from(served.variables());
+        let settings = Settings::from_lookup(|name| variables.get(name).cloned()).unwrap();
+        assert_eq!(settings.environment, served.environment());
+        assert_eq!(settings.credentials, simulator.credentials());
+        assert_eq!(settings.merchant.required().unwrap(), simulator.merchant());
+    }
 }
