@@ -19,14 +19,17 @@ pub struct ReqwestTransport {
 
 impl ReqwestTransport {
     /// Builds the client. Redirects, retries and the https rule are set last, whatever the builder says: a custom
-    /// environment on a loopback address may use plain http, everything else is https only.
+    /// environment on a loopback address may use plain http, then without any proxy, as that could be elsewhere and read
+    /// the token; everything else is https only.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] if TLS cannot be set up, such as when the machine holds no CA certificates (enable the feature
     /// `webpki-roots`).
     pub fn new(builder: Builder, environment: &Environment, connect_timeout: Duration) -> Result<Self, ConfigError> {
-        Self::build(builder.https_only(!environment.is_plain_http()), connect_timeout)
+        let plain = environment.is_plain_http();
+        let builder = if plain { builder.no_proxy() } else { builder };
+        Self::build(builder.https_only(!plain), connect_timeout)
     }
 
     fn build(builder: Builder, connect_timeout: Duration) -> Result<Self, ConfigError> {
@@ -156,8 +159,8 @@ fn classify(error: ::reqwest::Error) -> TransportError {
     TransportError::new(kind).with_source(error.without_url())
 }
 
-/// Delivers the simulator's callbacks: plain http is allowed, one try, nothing is followed.
+/// Delivers the simulator's callbacks: plain http is allowed, no proxy is between, one try, nothing is followed.
 #[cfg(feature = "simulator")]
 pub(crate) fn for_deliveries(connect_timeout: Duration) -> Result<ReqwestTransport, ConfigError> {
-    ReqwestTransport::build(default_builder()?, connect_timeout)
+    ReqwestTransport::build(default_builder()?.no_proxy(), connect_timeout)
 }
