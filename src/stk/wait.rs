@@ -35,9 +35,8 @@ pub struct Settled {
     pub source: Source,
 }
 
-/// How a payment ended.
+/// How a payment ended. There is no third way, so a `match` needs no other arm.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Outcome {
     /// The money came in.
     Paid(Payment),
