@@ -211,6 +211,21 @@ pub enum Advice {
     Reconcile,
 }
 
+impl fmt::Display for Advice {
+    /// Says it to the people who run the shop; what a customer may read is `customer_message`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RetryNow => f.write_str("nothing was paid: a new payment may be started now"),
+            Self::RetryAfter(pause) => {
+                write!(f, "nothing was paid: a new payment may be started after {} s", pause.as_secs())
+            }
+            Self::FixConfiguration => f.write_str("put settings, products or accounts right before asking again"),
+            Self::AskCustomer => f.write_str("the customer has to do something before paying"),
+            Self::Reconcile => f.write_str("find out what became of the payment, and do not pay again"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
