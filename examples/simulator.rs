@@ -1,0 +1,109 @@
+//! The simulator on a port, for programs in any language: `cargo run --example simulator -- --port 8090`.
+//!
+//! Standard output holds the settings by which a program calls it, one variable to a line; standard error tells of each
+//! exchange, without numbers, tokens or bodies.
+
+use std::{
+    error::Error,
+    fmt::{Arguments, Display},
+    hash::{BuildHasher, Hasher, RandomState},
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use daraja::simulator::{SCENARIOS, Served, Simulator};
+
+/// A local Daraja for programs in any language: no account is needed and no real money can move.
+#[derive(Parser)]
+struct Options {
+    /// The loopback port to serve on; 0 lets the system choose
+    #[arg(long, default_value_t = 8090)]
+    port: u16,
+    /// What ids, receipts and moods come from; another one each time unless set
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// Where a program of yours may receive callbacks. They are posted to loopback addresses only.
+const CALLBACK_URL: &str = "http://127.0.0.1:5000/callbacks/stk";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).without_time().init();
+    match serve(&options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(writeln!(io::stderr(), "error: port {} cannot be served on: {error}", options.port));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
+    let seed = options.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    let simulator = Simulator::builder().seed(seed).build();
+    let served = simulator.serve(("127.0.0.1", options.port)).await?;
+    let stopped = stop_signal()?;
+    introduce(&simulator, &served);
+    tokio::select! {
+        () = served.forever() => {}
+        () = stopped => say(format_args!("\nstopped")),
+    }
+    Ok(())
+}
+
+fn introduce(simulator: &Simulator, served: &Served) {
+    say(format_args!("A local Daraja is served at {}. No real money can move.", served.base_url()));
+    say(format_args!("\nSettings for a program that calls it:\n"));
+    for (name, value) in served.variables() {
+        say(format_args!("{name}={value}"));
+    }
+    say(format_args!("MPESA_CALLBACK_URL={CALLBACK_URL}\n"));
+    let till = simulator.till_merchant();
+    if let Some(number) = till.till_number() {
+        row(
+            "a till",
+            format_args!("instead of the PayBill: MPESA_SHORTCODE={} MPESA_TILL={number}", till.short_code()),
+        );
+    }
+    row("callbacks", "go to the URL of each push, on this computer only; the one above is an example");
+    row("queries", "one in 12 s, as in the sandbox; more are answered with 429");
+    row("seed", format_args!("{} (give it with --seed to have the same ids again)", simulator.seed()));
+    say(format_args!("\nA customer decides by the last two digits of the number:\n"));
+    for scenario in SCENARIOS {
+        row(&format!("..{:02}", scenario.ends_in), scenario.story);
+    }
+    row("all others", "approve after 17 s, 254708374149 among them");
+    say(format_args!("\nCtrl-C stops it."));
+}
+
+/// Ends with Ctrl-C, and on Unix with the signal that `kill` sends.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+    })
+}
+
+/// Ends with Ctrl-C.
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
+}
+
+fn row(name: &str, value: impl Display) {
+    say(format_args!("  {name:<12}{value}"));
+}
+
+/// Prints a line. Nobody has to read on: the simulator serves all the same.
+fn say(line: Arguments<'_>) {
+    drop(writeln!(io::stdout(), "{line}"));
+}
