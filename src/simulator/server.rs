@@ -307,11 +307,4 @@ mod tests {
         assert_eq!(settings.credentials, simulator.credentials());
         assert_eq!(settings.merchant.required().unwrap(), simulator.merchant());
     }
-    #[tokio::test]
-    async fn a_loopback_address_is_called_without_a_proxy() {
-        let served = Simulator::new().serve("127.0.0.1:0").await.unwrap();
-        let nobody = ::reqwest::Proxy::all("http://127.0.0.1:9").unwrap();
-        let client = served.client_builder().reqwest(::reqwest::Client::builder().proxy(nobody)).build().unwrap();
-        client.warm_up().await.unwrap();
-    }
 }

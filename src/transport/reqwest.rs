@@ -164,3 +164,16 @@ fn classify(error: ::reqwest::Error) -> TransportError {
 pub(crate) fn for_deliveries(connect_timeout: Duration) -> Result<ReqwestTransport, ConfigError> {
     ReqwestTransport::build(default_builder()?.no_proxy(), connect_timeout)
 }
+
+#[cfg(all(test, feature = "simulator"))]
+mod tests {
+    use crate::simulator::Simulator;
+
+    #[tokio::test]
+    async fn a_loopback_address_is_called_without_a_proxy() {
+        let served = Simulator::new().serve("127.0.0.1:0").await.unwrap();
+        let nobody = ::reqwest::Proxy::all("http://127.0.0.1:9").unwrap();
+        let client = served.client_builder().reqwest(::reqwest::Client::builder().proxy(nobody)).build().unwrap();
+        client.warm_up().await.unwrap();
+    }
+}
