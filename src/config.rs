@@ -50,7 +50,7 @@ impl Environment {
     /// [`Invalid`] if it is no such URL, or holds a user name, a query or a fragment.
     pub fn custom(base_url: &str) -> Result<Self, Invalid> {
         let invalid = |reason: &'static str| Invalid::new("base URL", reason);
-        let url = Url::parse(base_url).map_err(|error| Invalid::new("base URL", error.to_string()))?;
+        let url = Url::parse(base_url)?;
         let loopback = is_loopback(&url);
         match url.scheme() {
             "https" => {}

@@ -20,6 +20,9 @@ mod clock;
 mod value;
 mod wire;
 
+/// Callback URLs are of this type, from the crate `url`.
+pub use url::Url;
+
 #[doc(inline)]
 pub use crate::{
     client::Client,

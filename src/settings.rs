@@ -189,7 +189,7 @@ fn text(value: &str) -> Result<String, Invalid> {
 }
 
 fn url(value: &str) -> Result<Url, Invalid> {
-    Url::parse(value).map_err(|error| Invalid::new("URL", error.to_string()))
+    Ok(Url::parse(value)?)
 }
 
 /// Reads variables one by one and collects what is wrong with them.

@@ -52,6 +52,12 @@ impl Invalid {
     }
 }
 
+impl From<url::ParseError> for Invalid {
+    fn from(error: url::ParseError) -> Self {
+        Self::new("URL", error.to_string())
+    }
+}
+
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let InvalidParts { what, input, reason } = &*self.0;
@@ -71,7 +77,7 @@ impl std::error::Error for Invalid {}
 /// assert!(error.to_string().contains("MPESA_CONSUMER_KEY"));
 /// assert!(error.to_string().contains("MPESA_CONSUMER_SECRET"));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError(Box<[ConfigProblem]>);
 
 /// One setting that is missing or wrong.
@@ -114,6 +120,14 @@ impl fmt::Display for ConfigError {
             write!(f, "{separator}{name} {problem}")?;
         }
         Ok(())
+    }
+}
+
+/// A line for each problem: this is what a `main` prints that ends with the error.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConfigError")?;
+        self.0.iter().try_for_each(|ConfigProblem { name, problem }| write!(f, "\n  {name} {problem}"))
     }
 }
 

@@ -66,6 +66,12 @@ pub enum Error {
     Unknown(#[source] Box<Self>),
 }
 
+impl From<url::ParseError> for Error {
+    fn from(error: url::ParseError) -> Self {
+        Self::Invalid(error.into())
+    }
+}
+
 impl Error {
     /// Whether money may have moved, or may still move, without this program knowing.
     ///

@@ -95,6 +95,10 @@ impl fmt::Debug for StkFailure {
 }
 
 /// What a final code means in M-PESA Express. Other APIs use the same numbers for other things.
+///
+/// ```
+/// assert_eq!(daraja::StkReason::Cancelled.to_string(), "the customer cancelled");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StkReason {
@@ -130,6 +134,12 @@ pub enum StkReason {
     NotPermitted,
 }
 
+impl fmt::Display for StkReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
 const TWO_MINUTES: Duration = Duration::from_secs(120);
 
@@ -157,6 +167,27 @@ impl StkReason {
             7 | 12 | 14 | 18..=22 | 24 | 29 | 2028 | 2040 => Self::NotPermitted,
             _ => return None,
         })
+    }
+
+    /// What happened, in a few words for the people who run the shop.
+    fn words(self) -> &'static str {
+        match self {
+            Self::InsufficientFunds => "the customer's balance is too low",
+            Self::BelowMinimum => "the amount is below the minimum",
+            Self::AboveMaximum => "the amount is above the maximum of one payment",
+            Self::DailyLimit => "the customer's daily limit would be exceeded",
+            Self::BalanceLimit => "the receiver's greatest balance would be exceeded",
+            Self::TooSoon => "the same amount from the same customer within two minutes",
+            Self::SubscriberBusy => "another prompt or session is open on the customer's line",
+            Self::Expired => "the request expired",
+            Self::PromptNotSent => "the prompt could not be sent",
+            Self::Cancelled => "the customer cancelled",
+            Self::NoResponse => "the customer did not answer, or the phone could not be reached",
+            Self::WrongPin => "the PIN was wrong",
+            Self::PinLocked => "the customer's PIN is locked",
+            Self::PayerAccount => "the customer's account cannot pay",
+            Self::NotPermitted => "the short code, product or operator is not set up for this",
+        }
     }
 
     /// What to do after a failure that a callback told of.

@@ -98,7 +98,8 @@ impl Client {
     ///
     /// A success from any source ends the wait, and so does a failure that a callback tells. A failure that only a query
     /// tells ends it when a second query agrees. Passing errors do not end it. Queries of all waits of this client and its
-    /// clones are spaced together, because Daraja counts them together.
+    /// clones are spaced together, because Daraja counts them together: with many waits at once and no callbacks, a wait
+    /// may reach its deadline before its turn. [`ClientBuilder::query_spacing`](crate::client::ClientBuilder::query_spacing) sets the spacing.
     ///
     /// Dropping the wait loses nothing: wait again, with the same id.
     ///
