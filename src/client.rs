@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use crate::{
     Credentials, Environment, RetryPolicy, Rules, Timestamp,
-    clock::Clock,
+    clock::{Clock, after},
     error::{ConfigError, Error, Invalid, Result},
     operation::{Answer, Operation, Repeat},
     retry::{Class, Course, Failure, Fate},
@@ -80,7 +80,7 @@ impl Client {
     pub(crate) async fn execute<O: Operation>(&self, operation: &O, policy: RetryPolicy) -> Result<O::Response> {
         operation.check(&self.inner.rules)?;
         let uri = self.uri(operation.path())?;
-        let mut course = Course::new(operation.repeat(), policy, after(self.inner.timeouts.total));
+        let mut course = Course::new(operation.repeat(), policy, self.inner.timeouts.total);
         let span = tracing::debug_span!("send", path = operation.path());
         async {
             loop {
@@ -139,7 +139,7 @@ impl Client {
         live: Option<Arc<Live>>,
     ) -> Result<Answer, Failure> {
         let started = Instant::now();
-        let limit = course.deadline().min(after(self.inner.timeouts.attempt));
+        let limit = course.deadline().min(after(started, self.inner.timeouts.attempt));
         let outcome = match timeout_at(limit, self.inner.transport.call(request)).await {
             Ok(outcome) => outcome,
             Err(elapsed) => Err(TransportError::new(TransportErrorKind::Timeout).with_source(elapsed)),
@@ -182,7 +182,7 @@ impl Client {
         let basic = zeroize::Zeroizing::new(format!("Basic {}", STANDARD.encode(&*pair)));
         let mut basic = HeaderValue::from_str(&basic).expect("base64 is ASCII");
         basic.set_sensitive(true);
-        let mut course = Course::new(Repeat::Safe, self.inner.policy.clone(), after(self.inner.timeouts.token));
+        let mut course = Course::new(Repeat::Safe, self.inner.policy.clone(), self.inner.timeouts.token);
         loop {
             let asked_at = Instant::now();
             let request = request(Method::GET, uri.clone(), basic.clone());
@@ -209,7 +209,7 @@ impl Client {
     ///
     /// [`Error::Token`] if no token could be had, [`Error::Transport`] if no connection could be opened.
     pub async fn warm_up(&self) -> Result<()> {
-        let course = Course::new(Repeat::Safe, self.inner.policy.clone(), after(self.inner.timeouts.total));
+        let course = Course::new(Repeat::Safe, self.inner.policy.clone(), self.inner.timeouts.total);
         let had_token = self.inner.tokens.fresh().is_some();
         let live = self.token(&course).await.map_err(|failure| failure.error)?;
         if had_token {
@@ -252,12 +252,6 @@ impl std::fmt::Debug for Inner {
             .field("timeouts", &self.timeouts)
             .finish_non_exhaustive()
     }
-}
-
-fn after(pause: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(86_400 * 365);
-    let now = Instant::now();
-    now.checked_add(pause.min(FAR)).unwrap_or(now)
 }
 
 fn read_token(answer: &Answer, asked_at: Instant) -> Result<Live, Failure> {

@@ -1,8 +1,9 @@
 //! The one source of time: passwords, token life, backoff and waiting all read it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use crate::value::Timestamp;
 
@@ -22,7 +23,7 @@ impl Clock {
     /// Starts at `anchor` and then follows tokio's clock, so that a paused runtime pauses the time of day with it.
     #[cfg(feature = "simulator")]
     pub(crate) fn anchored(anchor: DateTime<Utc>) -> Self {
-        let started = tokio::time::Instant::now();
+        let started = Instant::now();
         Self::new(move || anchor.checked_add_signed(elapsed_since(started)).unwrap_or(anchor))
     }
 
@@ -35,8 +36,14 @@ impl Clock {
     }
 }
 
+/// The moment that is this long after a start; a year counts as for ever.
+pub(crate) fn after(start: Instant, pause: Duration) -> Instant {
+    const FOR_EVER: Duration = Duration::from_secs(86_400 * 365);
+    start.checked_add(pause.min(FOR_EVER)).unwrap_or(start)
+}
+
 #[cfg(feature = "simulator")]
-fn elapsed_since(started: tokio::time::Instant) -> chrono::TimeDelta {
+fn elapsed_since(started: Instant) -> chrono::TimeDelta {
     chrono::TimeDelta::from_std(started.elapsed()).unwrap_or_default()
 }
 

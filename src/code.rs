@@ -199,9 +199,9 @@ impl fmt::Debug for ErrorCode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Advice {
-    /// Nothing was paid: the customer may start a new payment now.
+    /// Nothing was paid, says the callback: the customer may start a new payment now.
     RetryNow,
-    /// Nothing was paid: a new payment may be started after this pause.
+    /// Nothing was paid, as far as the one who told it knows: a new payment may be started after this pause.
     RetryAfter(Duration),
     /// The same request will fail again until your settings, products or accounts are put right.
     FixConfiguration,

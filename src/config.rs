@@ -43,7 +43,8 @@ enum Kind {
 }
 
 impl Environment {
-    /// An environment at a base URL: https, or http to a loopback address only. A path is kept as a prefix.
+    /// An environment at a base URL: https, or http to a loopback address only. A path is kept as a prefix. It is taken
+    /// for a test environment unless it is Safaricom's production host: see [`custom_production`](Self::custom_production).
     ///
     /// # Errors
     ///
@@ -69,7 +70,8 @@ impl Environment {
             return Err(invalid("it must hold no query and no fragment"));
         }
         let base = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self::Custom(CustomEnvironment { base, kind: Kind::Test }))
+        let kind = if url.host_str() == Some("api.safaricom.co.ke") { Kind::Production } else { Kind::Test };
+        Ok(Self::Custom(CustomEnvironment { base, kind }))
     }
 
     /// A base URL in front of production, such as a gateway: https only, and all rules of production apply.

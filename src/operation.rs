@@ -1,6 +1,6 @@
 //! What a call is: its path, its body, whether it may be repeated, and how its answer is read.
 
-use std::{borrow::Cow, ops::RangeInclusive, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -10,7 +10,7 @@ use crate::{
     Environment, Limits, Result, Timestamp,
     code::ErrorCode,
     error::{ApiError, DecodeError, Error},
-    retry,
+    retry::retry_after,
     token::Live,
     wire::{Head, MalformedJson},
 };
@@ -211,9 +211,6 @@ pub struct Answer {
     live: Option<Arc<Live>>,
 }
 
-/// The statuses that count as a success.
-const SUCCESS: RangeInclusive<u16> = 200..=299;
-
 impl Answer {
     pub(crate) fn new(response: http::Response<Bytes>, live: Option<Arc<Live>>) -> Self {
         let (parts, body) = response.into_parts();
@@ -267,7 +264,7 @@ impl Answer {
         };
         let refusal = |code: Option<&str>, message: &str| {
             let error = ApiError::new(self.status, code.map(ErrorCode::from), &self.without_token(message));
-            Some(error.with_request_id(head.request_id.as_deref()).with_retry_after(retry::after(&self.headers)))
+            Some(error.with_request_id(head.request_id.as_deref()).with_retry_after(retry_after(&self.headers)))
         };
         Ok(if let Some(code) = head.error_code.as_deref() {
             refusal(Some(code), head.message())
@@ -275,7 +272,7 @@ impl Answer {
             refusal(code, message)
         } else if let Some(code) = head.response_code.as_deref().filter(|code| !accepted(code)) {
             refusal(Some(code), head.message())
-        } else if !SUCCESS.contains(&self.status.as_u16()) {
+        } else if !self.status.is_success() {
             refusal(None, head.message())
         } else {
             None

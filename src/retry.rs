@@ -8,7 +8,13 @@ use std::{
 use http::{HeaderMap, StatusCode, header};
 use tokio::time::Instant;
 
-use crate::{code::ErrorCode, error::Error, operation::Repeat};
+use crate::{
+    clock::after,
+    code::ErrorCode,
+    error::Error,
+    operation::Repeat,
+    transport::{TransportError, TransportErrorKind},
+};
 
 /// How often and how fast a call is repeated. Whether it may be repeated at all is not a matter of policy: see [`Repeat`].
 ///
@@ -59,6 +65,9 @@ impl RetryPolicy {
     }
 }
 
+/// A push takes a second or two to be answered.
+const LEAST_ATTEMPT: Duration = Duration::from_secs(5);
+
 /// What a refusal proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -78,21 +87,40 @@ const TOKEN_CODES: [&str; 6] = ["400.002.01", "400.003.01", "401.001", "401.002.
 /// These two codes also mean that the system is busy, of which nothing is known: only the words tell.
 const THROTTLE_CODES: [&str; 4] = ["500.003.02", "500.002.02", "500.003.03", "500.002.03"];
 
-/// Daraja uses 500.001.1001 for seven things. These refuse; the others say nothing about the payment.
-const NAMED_REFUSALS: [(&str, &str); 3] = [
-    ("500.001.1001", "wrong credentials"),
-    ("500.001.1001", "merchant does not exist"),
-    ("500.001.1001", "unable to lock subscriber"),
+/// A refusal that is known by its words: Daraja uses one code for many things, most of which say nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NamedRefusal {
+    WrongCredentials,
+    NoMerchant,
+    SubscriberBusy,
+    /// The id was used before. It is not asked about again: the answer to that would look as if it had been our repeat.
+    DuplicateId,
+}
+
+const NAMED_REFUSALS: [(&str, &str, NamedRefusal); 4] = [
+    ("500.001.1001", "wrong credentials", NamedRefusal::WrongCredentials),
+    ("500.001.1001", "merchant does not exist", NamedRefusal::NoMerchant),
+    ("500.001.1001", "unable to lock subscriber", NamedRefusal::SubscriberBusy),
+    ("500.002.1001", "duplicate originatorconversationid", NamedRefusal::DuplicateId),
 ];
+
+impl NamedRefusal {
+    pub(crate) fn of(code: &str, message: &str) -> Option<Self> {
+        let words = message.trim().trim_start_matches("[MerchantValidate] - ");
+        let begins = |text: &str| words.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text));
+        NAMED_REFUSALS.iter().find(|(named, text, _)| *named == code && begins(text)).map(|(.., refusal)| *refusal)
+    }
+}
 
 impl Class {
     pub(crate) fn of(status: StatusCode, code: Option<&ErrorCode>, message: &str) -> Self {
+        let is_group_400 = code.and_then(ErrorCode::group).is_some_and(|group| (400..500).contains(&group));
         let code = code.map(ErrorCode::as_str).unwrap_or_default();
         if TOKEN_CODES.contains(&code) && matches!(status.as_u16(), 400 | 401 | 404) {
             Self::TokenRefused
         } else if status == StatusCode::TOO_MANY_REQUESTS || is_throttle(code, message) {
             Self::Throttled
-        } else if code.starts_with('4') && code.as_bytes().get(3) == Some(&b'.') || is_named_refusal(code, message) {
+        } else if is_group_400 || NamedRefusal::of(code, message).is_some() {
             Self::Refused
         } else {
             Self::Unclear
@@ -104,13 +132,6 @@ fn is_throttle(code: &str, message: &str) -> bool {
     let says = |words: &str| contains_ignoring_case(message, words);
     let by_words = says("spike arrest") || says("quota violation");
     code.starts_with("policies.ratelimit.") || (THROTTLE_CODES.contains(&code) && by_words)
-}
-
-fn is_named_refusal(code: &str, message: &str) -> bool {
-    let words = message.trim().trim_start_matches("[MerchantValidate] - ");
-    NAMED_REFUSALS.iter().any(|(named, text)| {
-        *named == code && words.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text))
-    })
 }
 
 fn contains_ignoring_case(text: &str, words: &str) -> bool {
@@ -172,6 +193,8 @@ pub(crate) struct Course {
     repeat: Repeat,
     policy: RetryPolicy,
     deadline: Instant,
+    /// The least time that an attempt is given: what is sent with less would be cut off, and its outcome unknown.
+    least: Duration,
     attempt: u32,
     pause: Duration,
     /// Set once and for all by an attempt that may have been carried out.
@@ -180,9 +203,22 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    pub(crate) fn new(repeat: Repeat, policy: RetryPolicy, deadline: Instant) -> Self {
-        let pause = policy.first_pause;
-        Self { repeat, policy, deadline, attempt: 1, pause, unknown: false, renewed: false }
+    pub(crate) fn new(repeat: Repeat, policy: RetryPolicy, total: Duration) -> Self {
+        let least = if repeat == Repeat::Safe {
+            Duration::ZERO
+        } else {
+            LEAST_ATTEMPT.min(total.checked_div(4).unwrap_or_default())
+        };
+        let (pause, deadline) = (policy.first_pause, after(Instant::now(), total));
+        Self { repeat, policy, deadline, least, attempt: 1, pause, unknown: false, renewed: false }
+    }
+
+    /// Whether there is time for an attempt after this pause.
+    pub(crate) fn has_time_after(&self, pause: Duration) -> Result<(), TransportError> {
+        let needed = pause.saturating_add(self.least);
+        let ends = Instant::now().checked_add(needed);
+        let fits = ends.is_some_and(|ends| ends < self.deadline);
+        if fits { Ok(()) } else { Err(TransportError::new(TransportErrorKind::Timeout)) }
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -215,7 +251,7 @@ impl Course {
             _ => None,
         };
         match next {
-            Some(pause) if Instant::now().checked_add(pause).is_some_and(|then| then < self.deadline) => Ok(pause),
+            Some(pause) if self.has_time_after(pause).is_ok() => Ok(pause),
             _ => Err(self.end(fate, error)),
         }
     }
@@ -251,7 +287,7 @@ fn random_between(low: Duration, high: Duration) -> Duration {
 }
 
 /// Reads `Retry-After`, in seconds or as a date; a date counts from the answer's own `Date`, so that no clock need agree.
-pub(crate) fn after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
     let value = text(header::RETRY_AFTER)?;
     if let Ok(seconds) = value.parse() {

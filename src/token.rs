@@ -19,8 +19,8 @@ use tokio::{
 };
 
 use crate::{
-    clock::Clock,
-    config::Credentials,
+    clock::{Clock, after},
+    config::{ConsumerKey, Credentials},
     error::{Error, Result},
     secret::AccessToken,
     transport::{BoxFuture, TransportError, TransportErrorKind},
@@ -90,12 +90,12 @@ pub type StoreError = Box<dyn StdError + Send + Sync>;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TokenKey {
     environment: String,
-    consumer_key: String,
+    consumer_key: ConsumerKey,
 }
 
 impl TokenKey {
     pub(crate) fn new(base_url: &str, credentials: &Credentials) -> Self {
-        Self { environment: base_url.to_owned(), consumer_key: credentials.key.as_str().to_owned() }
+        Self { environment: base_url.to_owned(), consumer_key: credentials.key.clone() }
     }
 
     /// The environment's base URL.
@@ -107,7 +107,7 @@ impl TokenKey {
     /// The app's consumer key.
     #[must_use]
     pub fn consumer_key(&self) -> &str {
-        &self.consumer_key
+        self.consumer_key.as_str()
     }
 }
 
@@ -159,9 +159,11 @@ impl Live {
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
         bearer.set_sensitive(true);
         let life = life.min(LONGEST_LIFE);
-        let margin = life.checked_div(10).unwrap_or_default().max(Duration::from_secs(60));
-        let at = |offset| asked_at.checked_add(offset).unwrap_or(asked_at);
-        Some(Self { token, bearer, stale_at: at(life.saturating_sub(margin)), dead_at: at(life) })
+        let part = |share| life.checked_div(share).unwrap_or_default();
+        // A short life is not all margin: each token would be fetched for one call.
+        let margin = part(10).max(Duration::from_secs(60)).min(part(2));
+        let stale_at = after(asked_at, life.saturating_sub(margin));
+        Some(Self { token, bearer, stale_at, dead_at: after(asked_at, life) })
     }
 
     /// Reads Daraja's answer. A life that cannot be read counts as the usual one: a token that dies early is renewed.
@@ -207,6 +209,16 @@ struct Fetches {
     last: Option<Result<Arc<Live>>>,
 }
 
+/// Who fetches, when tokens are shared between processes.
+enum Claim {
+    /// Another process did: here is its token.
+    Theirs(Live),
+    /// This one does.
+    Ours,
+    /// Another process is at it.
+    Refused,
+}
+
 impl TokenCache {
     pub(crate) fn new(
         key: TokenKey,
@@ -230,13 +242,37 @@ impl TokenCache {
             Some(live) if !live.is_stale() => Ok(live),
             Some(live) => Ok(self.refresh(fetch).await.unwrap_or(live)),
             None => {
-                let mut fetches = self.fetching.lock().await;
+                let mut fetches = self.wait_for_the_fetch().await?;
                 match self.outcome_since(ended, &fetches) {
                     Some(outcome) => outcome,
-                    None => self.run(&mut fetches, fetch).await,
+                    None => {
+                        let claim = self.load_or_claim().await;
+                        let fetched = self.take(claim, fetch).await;
+                        self.settle(&mut fetches, fetched)
+                    }
                 }
             }
         }
+    }
+
+    /// Waits until whoever fetches is done. One that is not polled any more is not waited for longer than a fetch takes.
+    async fn wait_for_the_fetch(&self) -> Result<MutexGuard<'_, Fetches>> {
+        let patience = self.lease();
+        timeout(patience, self.fetching.lock()).await.map_err(|elapsed| {
+            let late = TransportError::new(TransportErrorKind::Timeout).with_source(elapsed);
+            Error::Token(Box::new(late.into()))
+        })
+    }
+
+    /// How long a fetch can take with everything around it.
+    fn lease(&self) -> Duration {
+        let store = if self.store.is_some() { STORE_PATIENCE.saturating_mul(2) } else { Duration::ZERO };
+        self.fetch_timeout.saturating_add(store)
+    }
+
+    /// The token while it lives, stale or not.
+    pub(crate) fn alive(&self) -> Option<Arc<Live>> {
+        self.read(|slot| slot.live.clone().filter(|live| !live.is_dead()))
     }
 
     /// What the fetch brought that ended while this caller waited: its failure is theirs as well, so that a thousand
@@ -258,16 +294,24 @@ impl TokenCache {
         if let Some(newer) = self.fresh() {
             return Some(newer);
         }
-        let outcome = self.run(&mut fetches, fetch).await;
-        if let Err(error) = &outcome {
-            tracing::warn!(error = %error, "the access token could not be refreshed; the live one is used");
-            self.write(|slot| slot.refresh_after = Instant::now().checked_add(REFRESH_PAUSE));
+        // Before the fetch: a caller that is dropped in its middle must not hand the wait on to the next one.
+        self.write(|slot| slot.refresh_after = Some(after(Instant::now(), REFRESH_PAUSE)));
+        let claim = self.load_once().await;
+        if matches!(claim, Claim::Refused) {
+            // Another process is at it, and the live token serves meanwhile.
+            return None;
+        }
+        let fetched = self.take(claim, fetch).await;
+        let outcome = self.settle(&mut fetches, fetched);
+        if let Err(Error::Token(error)) = &outcome {
+            tracing::warn!(%error, "the access token could not be refreshed; the live one is used");
         }
         outcome.ok()
     }
 
-    async fn run(&self, fetches: &mut MutexGuard<'_, Fetches>, fetch: impl AsyncFetch) -> Result<Arc<Live>> {
-        let outcome = self.load_or_fetch(fetch).await.map(Arc::new).map_err(|error| Error::Token(Box::new(error)));
+    /// Keeps the outcome of a fetch, for this caller and for those who waited.
+    fn settle(&self, fetches: &mut Fetches, fetched: Result<Live>) -> Result<Arc<Live>> {
+        let outcome = fetched.map(Arc::new).map_err(|error| Error::Token(Box::new(error)));
         fetches.last = Some(outcome.clone());
         self.write(|slot| {
             slot.ended = slot.ended.wrapping_add(1);
@@ -279,40 +323,42 @@ impl TokenCache {
         outcome
     }
 
-    async fn load_or_fetch(&self, fetch: impl AsyncFetch) -> Result<Live> {
-        let Some(store) = &self.store else {
-            return self.fetch(fetch).await;
-        };
-        if let Some(live) = self.load_or_claim(&**store).await {
+    async fn take(&self, claim: Claim, fetch: impl AsyncFetch) -> Result<Live> {
+        if let Claim::Theirs(live) = claim {
             return Ok(live);
         }
-        let live = self.fetch(fetch).await?;
-        let remaining = TimeDelta::from_std(live.dead_at.saturating_duration_since(Instant::now())).unwrap_or_default();
-        let expires_at = self.clock.now().checked_add_signed(remaining).unwrap_or_default();
-        heed(store.save(&self.key, &StoredToken::new(live.token.clone(), expires_at))).await;
+        let live = match timeout(self.fetch_timeout, fetch.fetch()).await {
+            Ok(outcome) => outcome?,
+            Err(elapsed) => return Err(TransportError::new(TransportErrorKind::Timeout).with_source(elapsed).into()),
+        };
+        tracing::debug!("access token fetched");
+        if let Some(store) = &self.store {
+            let remaining = live.dead_at.saturating_duration_since(Instant::now());
+            let remaining = TimeDelta::from_std(remaining).unwrap_or_default();
+            let expires_at = self.clock.now().checked_add_signed(remaining).unwrap_or_default();
+            heed(store.save(&self.key, &StoredToken::new(live.token.clone(), expires_at))).await;
+        }
         Ok(live)
     }
 
-    async fn fetch(&self, fetch: impl AsyncFetch) -> Result<Live> {
-        match timeout(self.fetch_timeout, fetch.fetch()).await {
-            Ok(outcome) => outcome.inspect(|_| tracing::debug!("access token fetched")),
-            Err(elapsed) => Err(TransportError::new(TransportErrorKind::Timeout).with_source(elapsed).into()),
+    /// Looks for another process's token as long as that one may take, then fetches all the same.
+    async fn load_or_claim(&self) -> Claim {
+        let lease_ends = after(Instant::now(), self.lease());
+        loop {
+            match self.load_once().await {
+                Claim::Refused if Instant::now() < lease_ends => sleep(STORE_POLL).await,
+                claim => return claim,
+            }
         }
     }
 
-    /// Another process's token, or `None` if it is on this one to fetch.
-    async fn load_or_claim(&self, store: &dyn TokenStore) -> Option<Live> {
-        let lease_ends = Instant::now().checked_add(self.fetch_timeout);
-        loop {
-            let stored = heed(store.load(&self.key)).await.flatten();
-            if let Some(live) = stored.and_then(|stored| self.revive(stored)) {
-                return Some(live);
-            }
-            let claimed = heed(store.claim(&self.key, self.fetch_timeout)).await.unwrap_or(true);
-            if claimed || lease_ends.is_none_or(|ends| Instant::now() >= ends) {
-                return None;
-            }
-            sleep(STORE_POLL).await;
+    async fn load_once(&self) -> Claim {
+        let Some(store) = &self.store else { return Claim::Ours };
+        let stored = heed(store.load(&self.key)).await.flatten();
+        match stored.and_then(|stored| self.revive(stored)) {
+            Some(live) => Claim::Theirs(live),
+            None if heed(store.claim(&self.key, self.lease())).await.unwrap_or(true) => Claim::Ours,
+            None => Claim::Refused,
         }
     }
 

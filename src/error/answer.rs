@@ -5,7 +5,10 @@ use std::{borrow::Cow, fmt, time::Duration};
 use http::StatusCode;
 
 use super::redact::{mask_request_id, redact};
-use crate::{code::ErrorCode, retry::Class};
+use crate::{
+    code::ErrorCode,
+    retry::{Class, NamedRefusal},
+};
 
 /// An answer or a callback that cannot be read. It holds a short, redacted piece of it.
 ///
@@ -159,10 +162,14 @@ impl ApiError {
         self.class() == Class::TokenRefused
     }
 
+    fn named(&self) -> Option<NamedRefusal> {
+        self.code().and_then(|code| NamedRefusal::of(code.as_str(), self.message()))
+    }
+
     /// Whether the subscriber's line is busy with another prompt. Try again after a minute or more.
     #[must_use]
     pub fn is_subscriber_busy(&self) -> bool {
-        self.message().starts_with("Unable to lock subscriber")
+        self.named() == Some(NamedRefusal::SubscriberBusy)
     }
 
     pub(super) fn is_retryable(&self) -> bool {

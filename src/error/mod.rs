@@ -10,7 +10,7 @@ mod redact;
 
 pub use answer::{ApiError, DecodeError};
 pub use invalid::{ConfigError, ConfigProblem, Invalid};
-pub(crate) use redact::{mask, redact};
+pub(crate) use redact::{cut_checkout_id, mask, redact};
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -49,7 +49,7 @@ pub enum Error {
     /// No access token could be had, so the call itself was never sent. The source says why.
     #[error("no access token could be fetched, so the call was not sent")]
     Token(#[source] Box<Self>),
-    /// No answer was read. Unless wrapped in [`Unknown`](Self::Unknown), nothing was carried out.
+    /// No answer was read. Unless wrapped in [`Unknown`](Self::Unknown), no money moved.
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// An answer came that cannot be read.
@@ -88,7 +88,11 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Token(inner) => inner.is_retryable(),
+            // A token that could not be read is worth another try, unless it was refused.
+            Self::Token(inner) => match &**inner {
+                Self::Decode(error) => !error.status().is_some_and(|status| status.is_client_error()),
+                inner => inner.is_retryable(),
+            },
             Self::Transport(error) => error.kind().is_passing(),
             // Unwrapped, these two come from a call that moves no money, or from a refusal by name.
             Self::Decode(error) => error.status().is_some_and(|status| status.is_server_error()),

@@ -27,6 +27,13 @@ pub(crate) fn redact(text: &str, limit: usize) -> String {
     while !rest.is_empty() && out.len() < limit {
         let run = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let (word, tail) = rest.split_at(run);
+        if word.starts_with("//") && out.ends_with(':') {
+            // The path of a URL can be what keeps others from posting to it.
+            out.push_str("//[redacted]");
+            let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
+            rest = rest.get(rest.find(ends).unwrap_or(rest.len())..).unwrap_or_default();
+            continue;
+        }
         out.push_str(if is_sensitive(word) { "[redacted]" } else { word });
         let mut after = tail.chars();
         out.extend(after.next().map(|c| if c.is_control() { ' ' } else { c }));
@@ -55,15 +62,20 @@ fn longest_number(text: &str) -> usize {
 
 /// A CheckoutRequestID can stand here, which ends in the payer's number: it is cut behind its date.
 pub(super) fn mask_request_id(id: &str) -> String {
-    const KEPT: usize = 14; // `ws_CO_` and the date
     let clean: String = id.chars().filter(|c| !c.is_control()).take(64).collect();
     if clean.get(..3).is_some_and(|prefix| prefix.eq_ignore_ascii_case("ws_")) {
-        clean.chars().take(KEPT).chain(['…']).collect()
+        cut_checkout_id(&clean)
     } else if longest_number(&clean) >= SHORTEST_NUMBER {
         mask(&clean)
     } else {
         clean
     }
+}
+
+/// Keeps `ws_CO_` and the date.
+pub(crate) fn cut_checkout_id(id: &str) -> String {
+    let kept: String = id.chars().take(14).collect();
+    if kept.len() == id.len() { kept } else { kept + "…" }
 }
 
 #[cfg(test)]
@@ -82,6 +94,10 @@ mod tests {
         let text = "Invalid Access Token - BJGFGQXV5aZn9QKA4TDtu4Xdyf for 254708374149, ws_CO_180920261803512708374149";
         assert_eq!(redact(text, 240), "Invalid Access Token - [redacted] for [redacted], [redacted]");
         assert_eq!(redact("Bad Request - Invalid Amount", 240), "Bad Request - Invalid Amount");
+        assert_eq!(
+            redact("posted to https://shop.example/cb/s3cr3t, \"refused\"", 240),
+            "posted to https://[redacted] \"refused\""
+        );
         assert_eq!(redact(&"x y ".repeat(100), 10).chars().count(), 11);
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Simulator, State};
-use crate::{Msisdn, ResultCode};
+use crate::Msisdn;
 
 /// What one customer does, and what becomes of the callback.
 #[derive(Debug, Clone, Copy)]
@@ -227,8 +227,8 @@ impl<'s> CustomerScript<'s> {
     }
 
     /// Ends with any numeric code and words. With a zero code the money moves.
-    pub fn ends_with(self, code: &ResultCode, words: &'static str) -> Self {
-        self.ends(ending(code.as_number().unwrap_or(26), words, 15))
+    pub fn ends_with(self, code: u64, words: &'static str) -> Self {
+        self.ends(ending(code, words, 15))
     }
 
     /// Takes this long to answer, down to nothing at all.

@@ -58,12 +58,18 @@ pub enum Fault {
     TokenExpired,
     /// A redirect to nowhere; nothing is carried out.
     Redirect,
+    /// Any refusal: HTTP status, error code, words; nothing is carried out. An STK query that comes too early, for one, is
+    /// answered 400, `400.002.02`, "Bad Request - Invalid CheckoutRequestID".
+    Refused(u16, &'static str, &'static str),
 }
 
 impl Fault {
     /// Whether the request arrives, but is answered before the desk sees it.
     pub(super) fn keeps_from_desk(self) -> bool {
-        matches!(self, Self::Html | Self::Empty | Self::ErrorInOk | Self::Throttled(_) | Self::Redirect)
+        matches!(
+            self,
+            Self::Html | Self::Empty | Self::ErrorInOk | Self::Throttled(_) | Self::Redirect | Self::Refused(..)
+        )
     }
 }
 

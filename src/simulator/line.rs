@@ -61,6 +61,7 @@ impl Simulator {
                 self.expire_tokens();
                 answer(self.handle(request))
             }
+            Some(Fault::Refused(status, code, words)) => answer(desk::refuse(self, status, code, words)),
             Some(Fault::Redirect) => {
                 let mut response = text(StatusCode::FOUND, "text/html", "");
                 response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/elsewhere"));

@@ -11,6 +11,16 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use crate::clock::after;
+
+/// How late the first may be before the second goes by, the second before the third, and so on.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many places are told apart in that.
+const WATCHING: usize = 16;
+
+const LONGEST_SLOWDOWN: Duration = Duration::from_secs(120);
+
 /// Grants one query at a time, a fixed spacing apart, to whoever was due first.
 #[derive(Debug)]
 pub(crate) struct QueryBudget {
@@ -35,46 +45,45 @@ impl QueryBudget {
     /// Waits until `due`, until nobody was due before, and until the spacing has passed.
     pub(crate) async fn turn(&self, due: Instant) {
         let place = Place::take(self, due);
-        while let Some(earliest) = self.try_turn(place.key) {
-            let changed = place.notify.notified();
-            match earliest {
-                Earliest::At(then) => timeout_at(then, changed).await.unwrap_or_default(),
-                Earliest::WhenFirst => changed.await,
-            }
+        while let Some(look) = self.try_turn(&place) {
+            timeout_at(look, place.notify.notified()).await.unwrap_or_default();
         }
     }
 
-    /// Daraja asked to slow down: nobody queries before the pause is over.
+    /// Daraja asked to slow down: nobody queries before the pause is over. A pause that is longer than two minutes is
+    /// asked about again.
     pub(crate) fn slow_down(&self, pause: Option<Duration>) {
-        let pause = pause.unwrap_or_default().max(self.spacing.saturating_mul(2));
+        let pause = pause.unwrap_or_default().min(LONGEST_SLOWDOWN).max(self.spacing.saturating_mul(2));
         let mut state = self.lock();
-        let until = Instant::now().checked_add(pause);
-        state.next = state.next.max(until);
+        state.next = state.next.max(Some(after(Instant::now(), pause)));
     }
 
     /// `None` if the turn is taken; else when to look again.
-    fn try_turn(&self, key: (Instant, u64)) -> Option<Earliest> {
-        let mut state = self.lock();
-        if state.queue.first_key_value().is_some_and(|(first, _)| *first != key) {
-            return Some(Earliest::WhenFirst);
-        }
+    fn try_turn(&self, place: &Place<'_>) -> Option<Instant> {
         let now = Instant::now();
-        let earliest = state.next.map_or(key.0, |next| next.max(key.0));
-        if earliest > now {
-            return Some(Earliest::At(earliest));
+        let mut state = self.lock();
+        // Whoever was taken for asleep comes back to the same place.
+        state.queue.insert(place.key, place.notify.clone());
+        loop {
+            let position = state.queue.keys().take(WATCHING).position(|key| *key == place.key).unwrap_or(WATCHING);
+            let first = state.queue.keys().next().map_or(now, |(due, _)| *due);
+            let due = first.max(state.next.unwrap_or(now));
+            let look = after(due, PATIENCE.saturating_mul(u32::try_from(position).unwrap_or(u32::MAX)));
+            if look > now {
+                return Some(look);
+            }
+            if position == 0 {
+                state.next = Some(after(now, self.spacing));
+                return None;
+            }
+            // A wait that nobody polls, such as a branch that is not looked at, must not stop all the others.
+            state.queue.pop_first();
         }
-        state.next = now.checked_add(self.spacing);
-        None
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-enum Earliest {
-    At(Instant),
-    WhenFirst,
 }
 
 /// A place in the queue, given up when it is dropped.
@@ -86,14 +95,9 @@ struct Place<'b> {
 
 impl<'b> Place<'b> {
     fn take(budget: &'b QueryBudget, due: Instant) -> Self {
-        let notify = Arc::new(Notify::new());
         let mut state = budget.lock();
         state.arrivals = state.arrivals.wrapping_add(1);
-        let key = (due, state.arrivals);
-        // Whoever was first may be so no longer: it looks again when its time comes.
-        state.queue.insert(key, notify.clone());
-        drop(state);
-        Self { budget, key, notify }
+        Self { budget, key: (due, state.arrivals), notify: Arc::new(Notify::new()) }
     }
 }
 
@@ -101,9 +105,7 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut state = self.budget.lock();
         state.queue.remove(&self.key);
-        if let Some((_, first)) = state.queue.first_key_value() {
-            // A permit is kept if it is not waiting yet.
-            first.notify_one();
-        }
+        // A permit is kept if it is not waiting yet.
+        state.queue.values().take(1).for_each(|first| first.notify_one());
     }
 }

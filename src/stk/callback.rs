@@ -111,12 +111,14 @@ impl StkCallback {
 }
 
 impl StkOutcome {
-    /// Success beats failure, failure beats the unproven: what came later never undoes what was proved.
+    /// What speaks for a payment outweighs what speaks against it, whatever came later: a failure does not undo a success,
+    /// nor a success that lacks its receipt, which only a query can settle.
     pub(crate) fn weight(&self) -> u8 {
         match self {
-            Self::Unproven(_) => 0,
+            Self::Unproven(told) if !told.code.is_success() => 0,
             Self::Failed(_) => 1,
-            Self::Paid(_) => 2,
+            Self::Unproven(_) => 2,
+            Self::Paid(_) => 3,
         }
     }
 }
@@ -134,8 +136,8 @@ struct Read<'a> {
 #[derive(Default)]
 struct Items<'a> {
     receipt: Once<Cow<'a, str>>,
-    amount: Option<Kes>,
-    payer: Option<Msisdn>,
+    amount: Once<Kes>,
+    payer: Once<Msisdn>,
     completed_at: Option<Timestamp>,
 }
 
@@ -155,6 +157,21 @@ impl<T: PartialEq> Once<T> {
             Self::Given(first) if first == value => Self::Given(first),
             _ => Self::Contradicted,
         };
+    }
+
+    /// What cannot be read contradicts what can.
+    fn add_read(&mut self, value: Option<T>) {
+        match value {
+            Some(value) => self.add(value),
+            None => *self = Self::Contradicted,
+        }
+    }
+
+    fn given(self) -> Option<T> {
+        match self {
+            Self::Given(value) => Some(value),
+            Self::Absent | Self::Contradicted => None,
+        }
     }
 }
 
@@ -182,17 +199,40 @@ impl Read<'_> {
 fn conclude(code: ResultCode, description: &str, items: Items<'_>) -> StkOutcome {
     let Items { receipt, amount, payer, completed_at } = items;
     let receipt = match receipt {
-        Once::Given(text) => text.trim().parse().ok().filter(|receipt: &ReceiptNumber| !receipt.is_placeholder()),
-        Once::Absent | Once::Contradicted => None,
+        Once::Absent => Told::Nothing,
+        Once::Given(text) => Told::read(text.trim()),
+        Once::Contradicted => Told::Rubbish,
     };
     let unproven = |code| StkOutcome::Unproven(StkUnproven { code, description: redact(description, 200).into() });
     match (code.is_success(), receipt) {
-        (true, Some(receipt)) => StkOutcome::Paid(StkPayment { receipt, amount, payer, completed_at }),
-        (false, None) => {
+        (true, Told::Receipt(receipt)) => {
+            let (amount, payer) = (amount.given(), payer.given());
+            StkOutcome::Paid(StkPayment { receipt, amount, payer, completed_at })
+        }
+        (false, Told::Nothing) => {
             StkFailure::known(code, description, Source::Callback).map_or_else(unproven, StkOutcome::Failed)
         }
-        // A success without a receipt, or a failure with one.
-        (true, None) | (false, Some(_)) => unproven(code),
+        // A success without a receipt, or a failure with anything that may be one.
+        (true, Told::Nothing | Told::Rubbish) | (false, Told::Receipt(_) | Told::Rubbish) => unproven(code),
+    }
+}
+
+/// What was said of a receipt.
+enum Told {
+    /// No receipt, or the dummy that failed requests carry.
+    Nothing,
+    Receipt(ReceiptNumber),
+    /// Something that is no receipt: `0`, `null`, or two different ones.
+    Rubbish,
+}
+
+impl Told {
+    fn read(text: &str) -> Self {
+        match text.parse::<ReceiptNumber>() {
+            Ok(receipt) if receipt.is_placeholder() => Self::Nothing,
+            Ok(receipt) if receipt.proves_a_payment() => Self::Receipt(receipt),
+            _ => Self::Rubbish,
+        }
     }
 }
 
@@ -329,8 +369,8 @@ impl<'a> Items<'a> {
                     self.receipt.add(receipt);
                 }
             }
-            "Amount" => self.amount = value.to_kes(),
-            "PhoneNumber" => self.payer = value.read(Msisdn::try_from),
+            "Amount" => self.amount.add_read(value.to_kes()),
+            "PhoneNumber" => self.payer.add_read(value.read(Msisdn::try_from)),
             "TransactionDate" => self.completed_at = value.read(Timestamp::try_from),
             _ => {}
         }

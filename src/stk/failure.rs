@@ -194,8 +194,9 @@ impl StkReason {
     #[must_use]
     pub fn advice(self) -> Advice {
         match self {
-            Self::Expired | Self::Cancelled | Self::NoResponse | Self::WrongPin => Advice::RetryNow,
-            Self::SubscriberBusy | Self::PromptNotSent => Advice::RetryAfter(MINUTE),
+            Self::Cancelled | Self::WrongPin => Advice::RetryNow,
+            // A prompt that nobody saw answered can still be answered: it is given time to be gone.
+            Self::Expired | Self::NoResponse | Self::SubscriberBusy | Self::PromptNotSent => Advice::RetryAfter(MINUTE),
             Self::TooSoon => Advice::RetryAfter(TWO_MINUTES),
             Self::InsufficientFunds | Self::DailyLimit | Self::PinLocked | Self::PayerAccount => Advice::AskCustomer,
             Self::BelowMinimum | Self::AboveMaximum | Self::BalanceLimit | Self::NotPermitted => {

@@ -161,7 +161,7 @@ impl Operation for StkPush {
 /// Daraja took the push: the prompt is on its way. It is **not** paid.
 ///
 /// Keep the [`checkout_request_id`](Self::checkout_request_id) before anything else: callback and query go by it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StkAccepted {
     /// What callback and query call this payment. It ends in the payer's number: personal data.
@@ -170,6 +170,16 @@ pub struct StkAccepted {
     pub merchant_request_id: Option<MerchantRequestId>,
     /// Daraja's words for the customer.
     pub customer_message: String,
+}
+
+/// Without Daraja's free text.
+impl fmt::Debug for StkAccepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StkAccepted")
+            .field("checkout_request_id", &self.checkout_request_id)
+            .field("merchant_request_id", &self.merchant_request_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What Daraja documents for C2B URLs only is a warning here: such words have been seen to work for M-PESA Express.

@@ -1,9 +1,10 @@
 //! Waiting for the end of a payment: by callback, by query, whichever proves it first.
 
 use std::{
-    future::{IntoFuture, poll_fn},
+    future::{IntoFuture, pending, poll_fn},
     iter,
     pin::pin,
+    sync::atomic::{AtomicBool, Ordering},
     task::Poll,
     time::Duration,
 };
@@ -17,10 +18,11 @@ use super::{
     query::{StkQuery, StkStatus},
 };
 use crate::{
-    CheckoutRequestId, Client, Kes, Msisdn, ReceiptNumber, RetryPolicy, Timestamp,
+    CheckoutRequestId, Client, Kes, Msisdn, ReceiptNumber, ResultCode, RetryPolicy, Timestamp,
+    clock::after,
     error::{Error, Result},
     transport::BoxFuture,
-    webhook::Inbox,
+    webhook::{Inbox, Listener},
 };
 
 /// A payment whose end is known.
@@ -193,46 +195,56 @@ impl<'a> Wait<'a> {
         self
     }
 
-    async fn run(self) -> Result<Settled> {
-        let deadline = later(Instant::now(), self.limit);
+    async fn run(mut self) -> Result<Settled> {
+        let deadline = after(Instant::now(), self.limit);
         let mut asked = Asked { due: None, suspect: None, last_error: None };
-        let limit = self.limit;
         match timeout_at(deadline, self.ask_until_settled(&mut asked)).await {
-            Ok(settled) => Ok(settled),
-            Err(_) => Err(Error::still_pending(limit, asked.last_error)),
+            Ok((outcome, source)) => {
+                tracing::info!(?source, paid = matches!(outcome, Outcome::Paid(_)), "payment settled");
+                Ok(Settled { checkout_request_id: self.id.clone(), outcome, source })
+            }
+            Err(_) => Err(Error::still_pending(self.limit, asked.last_error)),
         }
     }
 
-    async fn ask_until_settled(mut self, asked: &mut Asked) -> Settled {
+    async fn ask_until_settled(&mut self, asked: &mut Asked) -> (Outcome, Source) {
+        let listener = self.inbox.map(|inbox| inbox.listen(self.id));
         let mut heard = None;
-        asked.due = self.schedule.next().map(|pause| later(Instant::now(), pause));
+        asked.due = self.schedule.next().map(|pause| after(Instant::now(), pause));
         loop {
-            let callback = self.callback_beyond(heard.as_ref());
-            let news = match asked.due {
-                Some(due) => first(callback, self.query_when(due)).await,
-                None => Either::Left(callback.await),
+            let settled = match self.news(listener.as_ref(), &mut heard, asked.due).await {
+                News::Callback(callback) => Self::hear(asked, &callback),
+                News::Answer(status) => self.weigh(asked, status),
             };
-            let settled = match news {
-                Either::Left(callback) => Self::hear(asked, heard.insert(callback)),
-                Either::Right(status) => self.weigh(asked, status),
-            };
-            if let Some((outcome, source)) = settled {
-                tracing::info!(?source, paid = matches!(outcome, Outcome::Paid(_)), "payment settled");
-                return Settled { checkout_request_id: self.id.clone(), outcome, source };
+            if let Some(settled) = settled {
+                return settled;
             }
         }
     }
 
-    /// The callback, once it is more than what was heard.
-    async fn callback_beyond(&self, heard: Option<&StkCallback>) -> StkCallback {
-        match self.inbox {
-            Some(inbox) => inbox.beyond(self.id, heard.map(|callback| callback.outcome.weight())).await,
-            None => std::future::pending().await,
+    /// The next callback that says more than what was heard, or the answer of the query that is due. A query that is
+    /// under way is not given up for a callback that proves nothing.
+    async fn news(&self, listener: Option<&Listener<'_>>, heard: &mut Option<u8>, due: Option<Instant>) -> News {
+        let asking = AtomicBool::new(false);
+        let mut answer = pin!(self.query_when(due, &asking));
+        loop {
+            match first(callback_beyond(listener, *heard), answer.as_mut()).await {
+                Either::Left(callback) => {
+                    *heard = Some(callback.outcome.weight());
+                    let proves_nothing = matches!(callback.outcome, StkOutcome::Unproven(_));
+                    if !(proves_nothing && asking.load(Ordering::Relaxed)) {
+                        return News::Callback(callback);
+                    }
+                }
+                Either::Right(status) => return News::Answer(status),
+            }
         }
     }
 
-    async fn query_when(&self, due: Instant) -> Result<StkStatus> {
+    async fn query_when(&self, due: Option<Instant>, asking: &AtomicBool) -> Result<StkStatus> {
+        let Some(due) = due else { return pending().await };
         self.client.queries().turn(due).await;
+        asking.store(true, Ordering::Relaxed);
         // The next turn is the repeat: one that goes beside the budget would only be throttled.
         self.client.execute(&self.query, RetryPolicy::never()).await
     }
@@ -251,16 +263,18 @@ impl<'a> Wait<'a> {
     /// Takes a query's answer, and sets when the next query is due.
     fn weigh(&mut self, asked: &mut Asked, status: Result<StkStatus>) -> Option<(Outcome, Source)> {
         let now = Instant::now();
-        asked.due = self.schedule.next().map(|pause| later(now, pause));
+        asked.due = self.schedule.next().map(|pause| after(now, pause));
         match status {
             Ok(StkStatus::Paid) => return Some((Outcome::Paid(Payment::default()), Source::Query)),
             Ok(StkStatus::Failed(failure)) => {
-                let confirmed_at = asked.suspect.map(|since| later(since, self.confirm_after));
+                // Two that differ do not agree: the later one has to be confirmed.
+                let suspect = asked.suspect.take().filter(|suspect| suspect.code == *failure.code());
+                let confirmed_at = suspect.as_ref().map(|suspect| after(suspect.since, self.confirm_after));
                 if confirmed_at.is_some_and(|then| now >= then) {
                     return Some((Outcome::Failed(failure), Source::Query));
                 }
-                asked.suspect.get_or_insert(now);
-                asked.due = confirmed_at.or_else(|| Some(later(now, self.confirm_after)));
+                asked.suspect = suspect.or_else(|| Some(Suspect { since: now, code: failure.code().clone() }));
+                asked.due = confirmed_at.or_else(|| Some(after(now, self.confirm_after)));
             }
             Ok(StkStatus::Pending | StkStatus::NotFound | StkStatus::Unknown(_)) => {
                 asked.suspect = None;
@@ -271,7 +285,7 @@ impl<'a> Wait<'a> {
                     self.client.queries().slow_down(error.retry_after());
                 }
                 if asked.suspect.is_some() {
-                    asked.due = Some(later(now, self.confirm_after));
+                    asked.due = Some(after(now, self.confirm_after));
                 }
                 asked.last_error = Some(error);
             }
@@ -283,9 +297,26 @@ impl<'a> Wait<'a> {
 /// What the queries of one wait have told so far.
 struct Asked {
     due: Option<Instant>,
-    /// When a query first told of a failure that is not confirmed yet.
-    suspect: Option<Instant>,
+    suspect: Option<Suspect>,
     last_error: Option<Error>,
+}
+
+/// A failure that one query told of, and when.
+struct Suspect {
+    since: Instant,
+    code: ResultCode,
+}
+
+enum News {
+    Callback(StkCallback),
+    Answer(Result<StkStatus>),
+}
+
+async fn callback_beyond(listener: Option<&Listener<'_>>, heard: Option<u8>) -> StkCallback {
+    match listener {
+        Some(listener) => listener.beyond(heard).await,
+        None => pending().await,
+    }
 }
 
 impl<'a> IntoFuture for Wait<'a> {
@@ -301,11 +332,6 @@ impl std::fmt::Debug for Wait<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Wait").field("id", &self.id).field("limit", &self.limit).finish_non_exhaustive()
     }
-}
-
-fn later(now: Instant, pause: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(86_400 * 365);
-    now.checked_add(pause.min(FAR)).unwrap_or(now)
 }
 
 /// Whichever of two futures ended first.

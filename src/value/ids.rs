@@ -6,7 +6,7 @@ use super::{
     name_of,
     wire::{Wire, serde_as_text},
 };
-use crate::error::{Invalid, mask};
+use crate::error::{Invalid, cut_checkout_id, mask};
 
 const MOST: usize = 128;
 
@@ -116,11 +116,7 @@ fn check(what: &'static str, id: &str) -> Result<(), Invalid> {
 
 /// The usual shape is cut before the number; what has another shape may hold it anywhere.
 fn without_number(id: &str) -> String {
-    const KEPT: usize = 14; // `ws_CO_` and the date
-    match id.get(..KEPT) {
-        Some(start) if start.starts_with("ws_CO_") => format!("{start}…"),
-        _ => mask(id),
-    }
+    if id.starts_with("ws_CO_") { cut_checkout_id(id) } else { mask(id) }
 }
 
 #[cfg(test)]

@@ -46,6 +46,14 @@ impl ReceiptNumber {
     }
 }
 
+impl ReceiptNumber {
+    /// Real ones begin with the letter of their year and have ten characters: `0`, `null` and the like prove nothing.
+    pub(crate) fn proves_a_payment(&self) -> bool {
+        let text = self.as_str();
+        text.len() >= 10 && text.starts_with(|c: char| c.is_ascii_alphabetic()) && !self.is_placeholder()
+    }
+}
+
 impl FromStr for ReceiptNumber {
     type Err = Invalid;
 

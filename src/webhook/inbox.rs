@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -107,19 +108,13 @@ impl Inbox {
         self.len() == 0
     }
 
-    /// Waits for a callback whose outcome weighs more than the one that was heard.
-    pub(crate) async fn beyond(&self, id: &CheckoutRequestId, heard: Option<u8>) -> StkCallback {
-        let listener = Listener::new(&self.shared, id);
-        loop {
-            let notified = std::pin::pin!(listener.notify.notified());
-            let mut notified = notified;
-            // Enabled before the look, so that no delivery falls between look and wait.
-            notified.as_mut().enable();
-            if let Some(callback) = self.shared.find(id, heard) {
-                return callback;
-            }
-            notified.await;
-        }
+    /// Takes an interest in one payment: what comes for it is kept as long as the listener lives.
+    pub(crate) fn listen<'i>(&'i self, id: &'i CheckoutRequestId) -> Listener<'i> {
+        let mut state = self.shared.lock();
+        let listeners = state.listeners.entry(id.clone()).or_default();
+        listeners.count = listeners.count.saturating_add(1);
+        let notify = listeners.notify.clone();
+        Listener { shared: &self.shared, id, notify }
     }
 }
 
@@ -169,19 +164,24 @@ impl State {
 }
 
 /// One task's interest in one payment, given up when it is dropped.
-struct Listener<'i> {
+pub(crate) struct Listener<'i> {
     shared: &'i Shared,
     id: &'i CheckoutRequestId,
     notify: Arc<Notify>,
 }
 
-impl<'i> Listener<'i> {
-    fn new(shared: &'i Shared, id: &'i CheckoutRequestId) -> Self {
-        let mut state = shared.lock();
-        let listeners = state.listeners.entry(id.clone()).or_default();
-        listeners.count = listeners.count.saturating_add(1);
-        let notify = listeners.notify.clone();
-        Self { shared, id, notify }
+impl Listener<'_> {
+    /// Waits for a callback whose outcome weighs more than the one that was heard.
+    pub(crate) async fn beyond(&self, heard: Option<u8>) -> StkCallback {
+        loop {
+            let mut notified = pin!(self.notify.notified());
+            // Enabled before the look, so that no delivery falls between look and wait.
+            notified.as_mut().enable();
+            if let Some(callback) = self.shared.find(self.id, heard) {
+                return callback;
+            }
+            notified.await;
+        }
     }
 }
 

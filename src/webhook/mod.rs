@@ -3,6 +3,7 @@
 mod inbox;
 
 pub use inbox::Inbox;
+pub(crate) use inbox::Listener;
 
 use crate::StkCallback;
 

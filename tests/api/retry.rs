@@ -143,9 +143,9 @@ async fn the_table_holds_row_by_row() {
         ("no words", refusal(500, "500.001.1001", ""), unclear),
         ("no words in a 200", refusal(200, "500.001.1001", ""), unclear),
         (
-            "duplicate id, which this operation does not know",
+            "an id that was used before is not asked about again",
             refusal(500, "500.002.1001", "Duplicate OriginatorConversationID."),
-            unclear,
+            refused,
         ),
         ("a code of no group", refusal(400, "oops", "odd"), unclear_and_final),
         ("400 without a code", answer(400, "{}"), unclear_and_final),
