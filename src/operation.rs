@@ -229,13 +229,23 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap_or_default()
     }
 
-    /// Reads the body into a type.
+    /// Reads the body, a JSON object, into a type. A list is refused, because serde would read a struct's fields from it
+    /// by position: read one from [`text`](Self::text).
     ///
     /// # Errors
     ///
     /// [`Error::Decode`], with status and a redacted snippet.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
-        serde_json::from_str(self.text()).map_err(|error| self.unreadable(MalformedJson(&error)).into())
+        let document = self.document();
+        if document.starts_with('[') {
+            return Err(self.unreadable("is a JSON list, not an object").into());
+        }
+        serde_json::from_str(document).map_err(|error| self.unreadable(MalformedJson(&error)).into())
+    }
+
+    /// The text without what may stand around a JSON document: a byte order mark and white space.
+    fn document(&self) -> &str {
+        self.text().trim_start_matches('\u{feff}').trim()
     }
 
     /// An error that says what is wrong with this answer, for [`Operation::decode`].
@@ -254,12 +264,10 @@ impl Answer {
     /// Finds the refusal in an answer, in the one order that works with Daraja: an `errorCode` in whatever status, a
     /// gateway's fault, a SOAP envelope, a `ResponseCode` that is not a success, a status that is not 2xx.
     pub(crate) fn refusal(&self, accepted: impl Fn(&str) -> bool) -> Result<Option<ApiError>, DecodeError> {
-        if std::str::from_utf8(&self.body).is_err() {
-            return Err(self.unreadable("is not UTF-8 text"));
-        }
-        let head = match Head::parse(self.text()) {
+        let head = match Head::parse(self.document()) {
             Ok(head) => head,
             Err(_) if self.status == StatusCode::TOO_MANY_REQUESTS => Head::default(),
+            Err(_) if std::str::from_utf8(&self.body).is_err() => return Err(self.unreadable("is not UTF-8")),
             Err(error) => return Err(self.unreadable(error)),
         };
         let refusal = |code: Option<&str>, message: &str| {

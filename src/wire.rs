@@ -157,7 +157,6 @@ impl<'a> Head<'a> {
     /// Reads the first JSON document of a text. A second one behind it is let pass for a fault only: a gateway has been
     /// seen to print its fault twice.
     pub(crate) fn parse(text: &'a str) -> Result<Self, MalformedJson<serde_json::Error>> {
-        let text = text.trim_start_matches('\u{feff}');
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let head = Self::deserialize(&mut deserializer).map_err(MalformedJson)?;
         match deserializer.end() {
