@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Uri, header};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 
 use crate::{
     Credentials, Environment, RetryPolicy, Rules, Timestamp,
     clock::{Clock, after},
-    error::{ConfigError, Error, Invalid, Result},
+    error::{ApiError, ConfigError, Error, Invalid, Result},
     operation::{Answer, Operation, Repeat},
     retry::{Class, Course, Failure, Fate},
     stk::QueryBudget,
@@ -256,6 +256,12 @@ impl std::fmt::Debug for Inner {
 
 fn read_token(answer: &Answer, asked_at: Instant) -> Result<Live, Failure> {
     const HINT: &str = "check MPESA_CONSUMER_KEY and MPESA_CONSUMER_SECRET, and that they belong to this environment";
+    // Wrong credentials are said to be refused with an empty body at times.
+    let says_no = matches!(answer.status(), StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
+    if says_no && answer.text().is_empty() {
+        let refusal = ApiError::new(answer.status(), None, "").with_hint(HINT);
+        return Err(Failure::new(Fate::Answered(Class::Refused), refusal));
+    }
     if let Some(refusal) = answer.refusal(|_| true).map_err(Failure::unclear)? {
         let class = refusal.class();
         let refusal = if class == Class::Refused { refusal.with_hint(HINT) } else { refusal };
