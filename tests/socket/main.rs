@@ -1,0 +1,16 @@
+//! Everything that needs a real connection, on loopback ports of the system's choosing.
+//!
+//! The servers here are cut, stalled and made to answer nonsense; what they counted is compared with what the client says.
+//! Every expected verdict is literal data in a table: see [`tools::verdict`] for how one is written down.
+
+#![expect(clippy::arithmetic_side_effects, reason = "a test that overflows has failed")]
+
+mod answers;
+mod cuts;
+mod faults;
+mod load;
+mod sequences;
+mod strays;
+mod token;
+mod tools;
+mod wire;
