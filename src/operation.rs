@@ -11,6 +11,7 @@ use crate::{
     code::ErrorCode,
     error::{ApiError, DecodeError, Error},
     retry::retry_after,
+    secret::ConsumerSecret,
     token::Live,
     wire::{Head, MalformedJson},
 };
@@ -207,14 +208,33 @@ pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
-    /// The token of the request: Daraja's answers can echo it.
-    live: Option<Arc<Live>>,
+    hidden: Hidden,
+}
+
+/// What of an answer's text must not be seen: Daraja's answers can echo what they were sent.
+#[derive(Clone)]
+pub(crate) enum Hidden {
+    /// The token of the request.
+    Token(Arc<Live>),
+    /// The secret that asks for a token, and all of an answer that brings one.
+    Credentials(ConsumerSecret),
+}
+
+impl Hidden {
+    fn blank<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let secret = match self {
+            Self::Token(live) => live.token.expose(),
+            Self::Credentials(_) if text.contains("access_token") => return "".into(),
+            Self::Credentials(secret) => secret.expose(),
+        };
+        if text.contains(secret) { text.replace(secret, "[redacted]").into() } else { text.into() }
+    }
 }
 
 impl Answer {
-    pub(crate) fn new(response: http::Response<Bytes>, live: Option<Arc<Live>>) -> Self {
+    pub(crate) fn new(response: http::Response<Bytes>, hidden: Hidden) -> Self {
         let (parts, body) = response.into_parts();
-        Self { status: parts.status, headers: parts.headers, body, live }
+        Self { status: parts.status, headers: parts.headers, body, hidden }
     }
 
     /// The HTTP status.
@@ -251,14 +271,7 @@ impl Answer {
     /// An error that says what is wrong with this answer, for [`Operation::decode`].
     #[must_use]
     pub fn unreadable(&self, problem: impl std::fmt::Display) -> DecodeError {
-        DecodeError::new(Some(self.status), problem.to_string(), &self.without_token(self.text()))
-    }
-
-    fn without_token<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match &self.live {
-            Some(live) if text.contains(live.token.expose()) => text.replace(live.token.expose(), "[redacted]").into(),
-            _ => text.into(),
-        }
+        DecodeError::new(Some(self.status), problem.to_string(), &self.hidden.blank(self.text()))
     }
 
     /// Finds the refusal in an answer, in the one order that works with Daraja: an `errorCode` in whatever status, a
@@ -271,7 +284,7 @@ impl Answer {
             Err(error) => return Err(self.unreadable(error)),
         };
         let refusal = |code: Option<&str>, message: &str| {
-            let error = ApiError::new(self.status, code.map(ErrorCode::from), &self.without_token(message));
+            let error = ApiError::new(self.status, code.map(ErrorCode::from), &self.hidden.blank(message));
             Some(error.with_request_id(head.request_id.as_deref()).with_retry_after(retry_after(&self.headers)))
         };
         Ok(if let Some(code) = head.error_code.as_deref() {

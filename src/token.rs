@@ -1,4 +1,4 @@
-//! The access token: fetched once for everybody, refreshed before it dies, forgotten when it is refused.
+//! The access token: brought once for everybody, refreshed before it dies, forgotten when it is refused.
 //!
 //! Daraja page: "Authorization".
 
@@ -73,7 +73,7 @@ pub trait TokenStore: Send + Sync + 'static {
     /// The token that was saved last for this key.
     fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>>;
 
-    /// Keeps a token that was fetched.
+    /// Keeps a token that was brought.
     fn save<'a>(&'a self, key: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Asks to be the one that fetches, for the length of `lease`. Whoever is told `false` looks for the other's token
@@ -160,7 +160,7 @@ impl Live {
         bearer.set_sensitive(true);
         let life = life.min(LONGEST_LIFE);
         let part = |share| life.checked_div(share).unwrap_or_default();
-        // A short life is not all margin: each token would be fetched for one call.
+        // A short life is not all margin: each token would be brought for one call.
         let margin = part(10).max(Duration::from_secs(60)).min(part(2));
         let stale_at = after(asked_at, life.saturating_sub(margin));
         Some(Self { token, bearer, stale_at, dead_at: after(asked_at, life) })
@@ -243,14 +243,12 @@ impl TokenCache {
             Some(live) => Ok(self.refresh(fetch).await.unwrap_or(live)),
             None => {
                 let mut fetches = self.wait_for_the_fetch().await?;
-                match self.outcome_since(ended, &fetches) {
-                    Some(outcome) => outcome,
-                    None => {
-                        let claim = self.load_or_claim().await;
-                        let fetched = self.take(claim, fetch).await;
-                        self.settle(&mut fetches, fetched)
-                    }
+                if let Some(outcome) = self.outcome_since(ended, &fetches) {
+                    return outcome;
                 }
+                let claim = self.load_or_claim().await;
+                let brought = self.take(claim, fetch).await;
+                self.settle(&mut fetches, brought)
             }
         }
     }
@@ -301,8 +299,8 @@ impl TokenCache {
             // Another process is at it, and the live token serves meanwhile.
             return None;
         }
-        let fetched = self.take(claim, fetch).await;
-        let outcome = self.settle(&mut fetches, fetched);
+        let brought = self.take(claim, fetch).await;
+        let outcome = self.settle(&mut fetches, brought);
         if let Err(Error::Token(error)) = &outcome {
             tracing::warn!(%error, "the access token could not be refreshed; the live one is used");
         }
@@ -310,8 +308,8 @@ impl TokenCache {
     }
 
     /// Keeps the outcome of a fetch, for this caller and for those who waited.
-    fn settle(&self, fetches: &mut Fetches, fetched: Result<Live>) -> Result<Arc<Live>> {
-        let outcome = fetched.map(Arc::new).map_err(|error| Error::Token(Box::new(error)));
+    fn settle(&self, fetches: &mut Fetches, brought: Result<Live>) -> Result<Arc<Live>> {
+        let outcome = brought.map(Arc::new).map_err(|error| Error::Token(Box::new(error)));
         fetches.last = Some(outcome.clone());
         self.write(|slot| {
             slot.ended = slot.ended.wrapping_add(1);

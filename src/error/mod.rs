@@ -88,11 +88,7 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            // A token that could not be read is worth another try, unless it was refused.
-            Self::Token(inner) => match &**inner {
-                Self::Decode(error) => !error.status().is_some_and(|status| status.is_client_error()),
-                inner => inner.is_retryable(),
-            },
+            Self::Token(inner) => inner.is_retryable(),
             Self::Transport(error) => error.kind().is_passing(),
             // Unwrapped, these two come from a call that moves no money, or from a refusal by name.
             Self::Decode(error) => error.status().is_some_and(|status| status.is_server_error()),

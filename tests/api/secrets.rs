@@ -139,9 +139,14 @@ async fn provoke_errors(seen: &mut String) {
         }
     }
     // A token request that fails, echoing the credentials.
-    let failing = Scripted::default().with_token_steps(vec![answer(400, format!("{SECRET} {TOKEN}1")); 3]);
-    let client = Client::builder(Environment::Sandbox, Credentials::new("the key", SECRET)).transport(failing);
-    show(seen, &client);
+    let echo = [answer(400, SECRET), answer(200, format!(r#"{{"access_token":"{TOKEN}","expires_in":"#))];
+    for step in echo {
+        let failing = Scripted::default().with_token_steps(vec![step; 3]);
+        let builder = Client::builder(Environment::Sandbox, Credentials::new("the key", SECRET)).transport(failing);
+        show(seen, &builder);
+        let client = builder.build().unwrap();
+        show_chain(seen, &client.send(&push()).await.unwrap_err());
+    }
     // A wait that ends without an answer.
     let (_, client) = scripted(echoing_answers());
     let (merchant, id) = (merchant(), ID.parse().unwrap());

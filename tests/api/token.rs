@@ -238,7 +238,7 @@ async fn wrong_credentials_are_said_at_once_with_what_to_check() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_token_is_named() {
-    for (body, status) in [("", 400), ("<html>portal</html>", 200), ("{}", 200), (r#"{"access_token":""}"#, 200)] {
+    for (body, status) in [("", 500), ("<html>portal</html>", 200), ("{}", 200), (r#"{"access_token":""}"#, 200)] {
         let scripted = Scripted::default().with_token_steps(vec![answer(status, body); 3]);
         let error = scripted.client().send(&Read).await.unwrap_err();
         let Error::Token(inner) = &error else { panic!("{error:?}") };

@@ -16,13 +16,13 @@ const FAULTS: [(Fault, &str, &str, usize, usize); 12] = [
     (Fault::ResetAfter, "Unknown(Transport(Interrupted))", "unknown", 1, 1),
     (Fault::Slow(Duration::from_secs(30)), "Unknown(Transport(Timeout))", "unknown", 1, 1),
     (Fault::Truncated, "Unknown(Transport(Interrupted))", "unknown", 1, 1),
-    (Fault::Html, "Unknown(Decode(403))", "unknown", 0, 0),
-    (Fault::Empty, "Unknown(Decode(500))", "unknown", 0, 0),
-    (Fault::ErrorInOk, "Unknown(Api(200 500.001.1001))", "unknown", 0, 0),
+    (Fault::Html, "Unknown(Decode(403))", "unknown", 1, 0),
+    (Fault::Empty, "Unknown(Decode(500))", "unknown", 1, 0),
+    (Fault::ErrorInOk, "Unknown(Api(200 500.001.1001))", "unknown", 1, 0),
     (Fault::AcceptedButError, "Unknown(Api(500 500.001.1001))", "unknown", 1, 1),
     (Fault::Busy, "Unknown(Api(500 500.003.02))", "unknown", 1, 1),
-    (Fault::Redirect, "Unknown(Decode(302))", "unknown", 0, 0),
-    (Fault::Throttled(None), "Ok", "done", 1, 1),
+    (Fault::Redirect, "Unknown(Decode(302))", "unknown", 1, 0),
+    (Fault::Throttled(None), "Ok", "done", 2, 1),
     (Fault::TokenExpired, "Ok", "done", 2, 1),
 ];
 
