@@ -38,6 +38,8 @@ pub struct Client {
 }
 
 struct Inner {
+    /// The environment's base URL; parsing it for every call would cost more than the rest of `uri`.
+    base: Uri,
     credentials: Credentials,
     rules: Rules,
     policy: RetryPolicy,
@@ -199,12 +201,15 @@ impl Client {
     }
 
     fn uri(&self, path: &str) -> Result<Uri> {
-        let base = self.environment().base_url();
-        let invalid = |_| Invalid::new("path of an operation", "it must begin with / and be part of a URL");
+        let invalid = |reason| Invalid::new("path of an operation", reason);
         if !path.starts_with('/') {
-            return Err(Invalid::new("path of an operation", "it must begin with /").into());
+            return Err(invalid("it must begin with /").into());
         }
-        Ok(Uri::try_from(format!("{base}{path}")).map_err(invalid)?)
+        let not_a_path = |_| invalid("it must begin with / and be part of a URL");
+        let prefix = self.inner.base.path().trim_end_matches('/');
+        let mut parts = self.inner.base.clone().into_parts();
+        parts.path_and_query = Some([prefix, path].concat().try_into().map_err(not_a_path)?);
+        Ok(Uri::from_parts(parts).expect("scheme, host and path make a URI"))
     }
 
     /// Fetches the token and opens a connection, so that a burst of calls shares both.
@@ -431,12 +436,13 @@ impl ClientBuilder {
         let Self { environment, credentials, rules, policy, mut timeouts, clock, query_spacing, connector, store } =
             self;
         timeouts.token = timeouts.token.min(timeouts.total.checked_div(2).unwrap_or_default());
+        let base = Uri::try_from(environment.base_url()).map_err(|error| ConfigError::one("base URL", error.to_string()))?;
         let transport = connector(&environment, timeouts.connect)?;
         let key = TokenKey::new(environment.base_url(), &credentials);
         let tokens = TokenCache::new(key, store, clock.clone(), timeouts.token);
         let rules = rules.with_environment(environment);
         let queries = QueryBudget::new(query_spacing);
-        let inner = Inner { credentials, rules, policy, timeouts, clock, transport, tokens, queries };
+        let inner = Inner { base, credentials, rules, policy, timeouts, clock, transport, tokens, queries };
         Ok(Client { inner: Arc::new(inner) })
     }
 }

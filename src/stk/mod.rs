@@ -78,7 +78,7 @@ impl Merchant {
 
     /// base64 of short code, passkey and timestamp: the same timestamp as in the body.
     fn password(&self, timestamp: &str) -> String {
-        let plain = zeroize::Zeroizing::new(format!("{}{}{timestamp}", self.short_code, self.passkey.expose()));
+        let plain = zeroize::Zeroizing::new([self.short_code.as_str(), self.passkey.expose(), timestamp].concat());
         STANDARD.encode(&*plain)
     }
 

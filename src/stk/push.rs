@@ -123,10 +123,10 @@ impl Operation for StkPush {
 
     fn body(&self, now: Timestamp) -> impl Serialize + Send {
         let (password, timestamp) = self.merchant.stamp(now);
-        let short_code = self.merchant.short_code().to_string();
-        let (transaction_type, party_b) = match self.merchant.till_number() {
-            Some(till) => ("CustomerBuyGoodsOnline", till.to_string()),
-            None => ("CustomerPayBillOnline", short_code.clone()),
+        let short_code = self.merchant.short_code.as_str();
+        let (transaction_type, party_b) = match &self.merchant.till {
+            Some(till) => ("CustomerBuyGoodsOnline", till.as_str()),
+            None => ("CustomerPayBillOnline", short_code),
         };
         let payer = self.payer.to_string();
         let description = self.description.as_ref().map_or("Payment", TransactionDesc::as_str);

@@ -77,7 +77,7 @@ impl Operation for StkQuery {
     fn body(&self, now: Timestamp) -> impl Serialize + Send {
         let (password, timestamp) = self.merchant.stamp(now);
         QueryBody {
-            business_short_code: self.merchant.short_code().to_string().into(),
+            business_short_code: self.merchant.short_code.as_str().into(),
             password: password.into(),
             timestamp: timestamp.into(),
             checkout_request_id: self.checkout_request_id.as_str().into(),

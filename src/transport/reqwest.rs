@@ -1,9 +1,14 @@
 //! The transport over reqwest: the only file that names it, so that its major versions reach nobody else.
 
-use std::time::Duration;
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use ::reqwest::{ClientBuilder as Builder, Request, Response, redirect, retry};
 use bytes::{Bytes, BytesMut};
+use http::Uri;
 use url::Url;
 
 use super::{BoxFuture, MAX_ANSWER_BYTES, Transport, TransportError, TransportErrorKind};
@@ -12,9 +17,10 @@ use crate::{Environment, client::ClientBuilder, error::ConfigError};
 /// [`Transport`] over a pooled [`::reqwest`] client that neither retries nor follows redirects.
 ///
 /// [`Client::new`](crate::Client::new) makes one by itself; pass a builder to [`ClientBuilder::reqwest`] to change it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ReqwestTransport {
     client: ::reqwest::Client,
+    urls: Arc<Urls>,
 }
 
 impl ReqwestTransport {
@@ -45,7 +51,51 @@ impl ReqwestTransport {
             .referer(false)
             .build()
             .map_err(|error| ConfigError::one("transport", tls_problem(&error)))?;
-        Ok(Self { client })
+        Ok(Self { client, urls: Arc::default() })
+    }
+
+    fn convert(&self, request: http::Request<Bytes>) -> Result<Request, TransportError> {
+        let (parts, body) = request.into_parts();
+        let mut converted = Request::new(parts.method, self.urls.get(parts.uri)?);
+        *converted.headers_mut() = parts.headers;
+        if !body.is_empty() {
+            *converted.body_mut() = Some(body.into());
+        }
+        Ok(converted)
+    }
+}
+
+impl fmt::Debug for ReqwestTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReqwestTransport").field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
+/// The URLs that were called last: parsing one costs a tenth of a whole push, and an app calls a few.
+#[derive(Default)]
+struct Urls(RwLock<Vec<(Uri, Url)>>);
+
+impl Urls {
+    const KEPT: usize = 8;
+
+    fn get(&self, uri: Uri) -> Result<Url, TransportError> {
+        if let Some(url) = self.find(&uri) {
+            return Ok(url);
+        }
+        let url = Url::parse(&uri.to_string())
+            .map_err(|error| TransportError::new(TransportErrorKind::Connect).with_source(error))?;
+        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= Self::KEPT {
+            kept.remove(0);
+        }
+        kept.push((uri, url.clone()));
+        Ok(url)
+    }
+
+    fn find(&self, uri: &Uri) -> Option<Url> {
+        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        // Paths differ and are compared fast; hosts are the same and are compared slowly, letter by letter.
+        kept.iter().find(|(known, _)| known.path() == uri.path() && known == uri).map(|(_, url)| url.clone())
     }
 }
 
@@ -99,22 +149,10 @@ fn tls_problem(error: &::reqwest::Error) -> String {
 impl Transport for ReqwestTransport {
     fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
         Box::pin(async move {
-            let response = self.client.execute(convert(request)?).await.map_err(classify)?;
+            let response = self.client.execute(self.convert(request)?).await.map_err(classify)?;
             read(response).await
         })
     }
-}
-
-fn convert(request: http::Request<Bytes>) -> Result<Request, TransportError> {
-    let (parts, body) = request.into_parts();
-    let url = Url::parse(&parts.uri.to_string())
-        .map_err(|error| TransportError::new(TransportErrorKind::Connect).with_source(error))?;
-    let mut converted = Request::new(parts.method, url);
-    *converted.headers_mut() = parts.headers;
-    if !body.is_empty() {
-        *converted.body_mut() = Some(body.into());
-    }
-    Ok(converted)
 }
 
 async fn read(mut response: Response) -> Result<http::Response<Bytes>, TransportError> {

@@ -101,6 +101,10 @@ opaque_id! {
 }
 
 fn check(what: &'static str, id: &str) -> Result<(), Invalid> {
+    // What every id looks like that was ever seen; the rest is for the few that do not, and for the reason why not.
+    if (1..=MOST).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
     let invalid = |reason: String| Err(Invalid::new(what, reason).with_input(id));
     if id.is_empty() {
         return invalid("it is empty; take it from Daraja's answer".to_owned());
