@@ -13,6 +13,7 @@ use crate::{
     clock::{Clock, after},
     error::{ApiError, ConfigError, Error, Invalid, Result},
     operation::{Answer, Hidden, Operation, Repeat},
+    recent::Recent,
     retry::{Class, Course, Failure, Fate},
     stk::QueryBudget,
     token::{Live, TokenBody, TokenCache, TokenKey, TokenStore},
@@ -38,8 +39,7 @@ pub struct Client {
 }
 
 struct Inner {
-    /// The environment's base URL; parsing it for every call would cost more than the rest of `uri`.
-    base: Uri,
+    endpoints: Recent<Box<str>, Uri>,
     credentials: Credentials,
     rules: Rules,
     policy: RetryPolicy,
@@ -98,8 +98,6 @@ impl Client {
 
     async fn attempt<O: Operation>(&self, operation: &O, uri: &Uri, course: &Course) -> Result<O::Response, Failure> {
         let live = self.token(course).await?;
-        // What is cut off by the deadline is unknown for ever: better not sent.
-        course.has_time_after(Duration::ZERO).map_err(|error| Failure::new(Fate::NotTried, error))?;
         let mut body = Vec::with_capacity(512);
         serde_json::to_writer(&mut body, &operation.body(self.inner.clock.timestamp()))
             .map_err(|error| Failure::new(Fate::NotTried, Invalid::new("request body", error.to_string())))?;
@@ -143,14 +141,14 @@ impl Client {
             Ok(outcome) => outcome,
             Err(elapsed) => Err(TransportError::new(TransportErrorKind::Timeout).with_source(elapsed)),
         };
-        let (attempt, elapsed) = (course.attempt(), started.elapsed());
+        let attempt = course.attempt();
         match outcome {
             Ok(response) => {
-                tracing::debug!(attempt, status = response.status().as_u16(), ?elapsed, "answered");
+                tracing::debug!(attempt, status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
                 Ok(Answer::new(response, hidden))
             }
             Err(error) => {
-                tracing::debug!(attempt, kind = ?error.kind(), ?elapsed, "not answered");
+                tracing::debug!(attempt, kind = ?error.kind(), elapsed = ?started.elapsed(), "not answered");
                 Err(match error.kind() {
                     TransportErrorKind::Connect => Failure::new(Fate::NotSent, error),
                     _ => Failure::unclear(error),
@@ -164,17 +162,17 @@ impl Client {
             return Ok(live);
         }
         let slow = Box::pin(self.inner.tokens.get(|| self.fetch_token()));
-        match timeout_at(course.deadline(), slow).await {
-            Ok(outcome) => outcome.map_err(|error| Failure::new(Fate::NotTried, error)),
+        let not_tried = |error: Error| Failure::new(Fate::NotTried, error);
+        let live = match timeout_at(course.deadline(), slow).await {
+            Ok(outcome) => outcome.map_err(not_tried)?,
             Err(elapsed) => {
-                if let Some(live) = self.inner.tokens.alive() {
-                    // Its refresh took all the time; the next call finds it still alive.
-                    return Ok(live);
-                }
                 let late = TransportError::new(TransportErrorKind::Timeout).with_source(elapsed);
-                Err(Failure::new(Fate::NotTried, Error::Token(Box::new(late.into()))))
+                return Err(not_tried(Error::Token(Box::new(late.into()))));
             }
-        }
+        };
+        // A call that the deadline cuts off is unknown for ever: better not sent.
+        course.has_time_after(Duration::ZERO).map_err(|error| not_tried(error.into()))?;
+        Ok(live)
     }
 
     /// Asks for a token. It moves no money, so it is repeated like any read, within its own time.
@@ -201,15 +199,15 @@ impl Client {
     }
 
     fn uri(&self, path: &str) -> Result<Uri> {
-        let invalid = |reason| Invalid::new("path of an operation", reason);
-        if !path.starts_with('/') {
-            return Err(invalid("it must begin with /").into());
-        }
-        let not_a_path = |_| invalid("it must begin with / and be part of a URL");
-        let prefix = self.inner.base.path().trim_end_matches('/');
-        let mut parts = self.inner.base.clone().into_parts();
-        parts.path_and_query = Some([prefix, path].concat().try_into().map_err(not_a_path)?);
-        Ok(Uri::from_parts(parts).expect("scheme, host and path make a URI"))
+        let invalid = |_| Invalid::new("path of an operation", "it must begin with / and be part of a URL");
+        let make = || {
+            if !path.starts_with('/') {
+                return Err(Invalid::new("path of an operation", "it must begin with /"));
+            }
+            let base = self.environment().base_url();
+            Ok((path.into(), Uri::try_from(format!("{base}{path}")).map_err(invalid)?))
+        };
+        Ok(self.inner.endpoints.get(|known| **known == *path, make)?)
     }
 
     /// Fetches the token and opens a connection, so that a burst of calls shares both.
@@ -436,13 +434,13 @@ impl ClientBuilder {
         let Self { environment, credentials, rules, policy, mut timeouts, clock, query_spacing, connector, store } =
             self;
         timeouts.token = timeouts.token.min(timeouts.total.checked_div(2).unwrap_or_default());
-        let base = Uri::try_from(environment.base_url()).map_err(|error| ConfigError::one("base URL", error.to_string()))?;
         let transport = connector(&environment, timeouts.connect)?;
         let key = TokenKey::new(environment.base_url(), &credentials);
         let tokens = TokenCache::new(key, store, clock.clone(), timeouts.token);
         let rules = rules.with_environment(environment);
         let queries = QueryBudget::new(query_spacing);
-        let inner = Inner { base, credentials, rules, policy, timeouts, clock, transport, tokens, queries };
+        let endpoints = Recent::default();
+        let inner = Inner { endpoints, credentials, rules, policy, timeouts, clock, transport, tokens, queries };
         Ok(Client { inner: Arc::new(inner) })
     }
 }

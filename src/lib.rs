@@ -17,6 +17,7 @@ pub mod transport;
 pub mod webhook;
 
 mod clock;
+mod recent;
 mod value;
 mod wire;
 

@@ -268,11 +268,6 @@ impl TokenCache {
         self.fetch_timeout.saturating_add(store)
     }
 
-    /// The token while it lives, stale or not.
-    pub(crate) fn alive(&self) -> Option<Arc<Live>> {
-        self.read(|slot| slot.live.clone().filter(|live| !live.is_dead()))
-    }
-
     /// What the fetch brought that ended while this caller waited: its failure is theirs as well, so that a thousand
     /// callers do not time out one after the other.
     fn outcome_since(&self, ended: u64, fetches: &Fetches) -> Option<Result<Arc<Live>>> {

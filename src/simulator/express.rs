@@ -40,7 +40,7 @@ pub(super) struct Push {
 }
 
 pub(super) fn push(simulator: &Simulator, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
-    let body: PushBody<'_, Text<'_>> = read(request)?;
+    let body: PushBody<'_, Text<'_>, Text<'_>> = read(request)?;
     let asked = Asked::check(&body)?;
     check_merchant(&body.business_short_code, &body.password, &body.timestamp)?;
     let settings = &simulator.shared.settings;
@@ -220,7 +220,7 @@ struct Asked<'b> {
 }
 
 impl<'b> Asked<'b> {
-    fn check(body: &'b PushBody<'_, Text<'_>>) -> Result<Self, Refusal> {
+    fn check(body: &'b PushBody<'_, Text<'_>, Text<'_>>) -> Result<Self, Refusal> {
         let refuse = |words| Err(Refusal(400, "400.002.02", words));
         check_short_code(&body.business_short_code)?;
         if body.timestamp.as_str().parse::<Timestamp>().is_err() {

@@ -67,7 +67,7 @@ impl QueryBudget {
         loop {
             let position = state.queue.keys().take(WATCHING).position(|key| *key == place.key).unwrap_or(WATCHING);
             let first = state.queue.keys().next().map_or(now, |(due, _)| *due);
-            let due = first.max(state.next.unwrap_or(now));
+            let due = state.next.map_or(first, |next| first.max(next));
             let look = after(due, PATIENCE.saturating_mul(u32::try_from(position).unwrap_or(u32::MAX)));
             if look > now {
                 return Some(look);

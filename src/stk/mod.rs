@@ -3,9 +3,11 @@
 //! Daraja page: "M-Pesa Express". Only Safaricom's own M-PESA customers can be prompted. A prompt stays open for about a
 //! minute. Nothing here is idempotent on Daraja's side: two pushes are two prompts and can be two payments.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+
+use zeroize::Zeroizing;
 
 use crate::{ShortCode, TillNumber, Timestamp, secret::Passkey};
 
@@ -44,20 +46,20 @@ pub use wait::{Outcome, Payment, Settled, Wait};
 pub struct Merchant {
     short_code: ShortCode,
     till: Option<TillNumber>,
-    passkey: Arc<Passkey>,
+    signer: Arc<Signer>,
 }
 
 impl Merchant {
     /// A PayBill number.
     #[must_use]
     pub fn paybill(short_code: ShortCode, passkey: impl Into<Passkey>) -> Self {
-        Self { short_code, till: None, passkey: Arc::new(passkey.into()) }
+        Self { short_code, till: None, signer: Arc::new(Signer::new(short_code, passkey.into())) }
     }
 
     /// A till (Buy Goods), with the store number it belongs to.
     #[must_use]
     pub fn till(store: ShortCode, till: TillNumber, passkey: impl Into<Passkey>) -> Self {
-        Self { short_code: store, till: Some(till), passkey: Arc::new(passkey.into()) }
+        Self { till: Some(till), ..Self::paybill(store, passkey) }
     }
 
     /// The number that asks: the PayBill, or the till's store number.
@@ -73,17 +75,49 @@ impl Merchant {
     }
 
     pub(crate) fn uses_public_passkey(&self) -> bool {
-        self.passkey.is_public_sandbox_passkey()
-    }
-
-    /// base64 of short code, passkey and timestamp: the same timestamp as in the body.
-    fn password(&self, timestamp: &str) -> String {
-        let plain = zeroize::Zeroizing::new([self.short_code.as_str(), self.passkey.expose(), timestamp].concat());
-        STANDARD.encode(&*plain)
+        self.signer.passkey.is_public_sandbox_passkey()
     }
 
     fn stamp(&self, now: Timestamp) -> (String, String) {
-        let timestamp = now.to_string();
-        (self.password(&timestamp), timestamp)
+        let digits = now.digits();
+        let timestamp = std::str::from_utf8(&digits).expect("digits are ASCII");
+        (self.signer.password(timestamp), timestamp.to_owned())
+    }
+}
+
+/// Makes the password: base64 of short code, passkey and the timestamp of the body. All but the timestamp stays the
+/// same, so it is encoded once.
+#[derive(PartialEq, Eq)]
+struct Signer {
+    passkey: Passkey,
+    /// Short code and passkey, encoded as far as they fill groups of three bytes.
+    encoded: Zeroizing<String>,
+    /// The bytes left over.
+    rest: Zeroizing<Vec<u8>>,
+}
+
+impl Signer {
+    fn new(short_code: ShortCode, passkey: Passkey) -> Self {
+        let plain = Zeroizing::new([short_code.as_str(), passkey.expose()].concat());
+        let groups = plain.as_bytes().chunks_exact(3);
+        let rest = Zeroizing::new(groups.remainder().to_vec());
+        let whole = plain.as_bytes().strip_suffix(&**rest).expect("the remainder stands at the end");
+        Self { encoded: Zeroizing::new(STANDARD.encode(whole)), rest, passkey }
+    }
+
+    fn password(&self, timestamp: &str) -> String {
+        let mut last = Vec::with_capacity(16); // two bytes at most, and fourteen digits
+        last.extend_from_slice(&self.rest);
+        last.extend_from_slice(timestamp.as_bytes());
+        let mut password = String::with_capacity(self.encoded.len().saturating_add(24));
+        password.push_str(&self.encoded);
+        STANDARD.encode_string(last, &mut password);
+        password
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.passkey.fmt(f)
     }
 }

@@ -128,7 +128,6 @@ impl Operation for StkPush {
             Some(till) => ("CustomerBuyGoodsOnline", till.as_str()),
             None => ("CustomerPayBillOnline", short_code),
         };
-        let payer = self.payer.to_string();
         let description = self.description.as_ref().map_or("Payment", TransactionDesc::as_str);
         PushBody {
             business_short_code: short_code.into(),
@@ -136,9 +135,9 @@ impl Operation for StkPush {
             timestamp: timestamp.into(),
             transaction_type: transaction_type.into(),
             amount: self.amount,
-            party_a: payer.clone().into(),
+            party_a: self.payer,
             party_b: party_b.into(),
-            phone_number: payer.into(),
+            phone_number: self.payer,
             call_back_url: self.callback_url.as_str().into(),
             account_reference: self.reference.as_str().into(),
             transaction_desc: description.into(),
@@ -204,20 +203,23 @@ fn check_callback_url(url: &Url, rules: &Rules) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// The request as it stands on the wire; the simulator reads it with `A` as text.
+/// The request as it stands on the wire; the simulator reads it with amount and phone as text.
 #[derive(Serialize)]
 #[cfg_attr(feature = "simulator", derive(Deserialize, Default))]
 #[serde(rename_all = "PascalCase")]
-#[cfg_attr(feature = "simulator", serde(default, bound(deserialize = "'de: 'a, A: Deserialize<'de> + Default")))]
-pub(crate) struct PushBody<'a, A> {
+#[cfg_attr(
+    feature = "simulator",
+    serde(default, bound(deserialize = "'de: 'a, A: Deserialize<'de> + Default, P: Deserialize<'de> + Default"))
+)]
+pub(crate) struct PushBody<'a, A, P> {
     pub(crate) business_short_code: Text<'a>,
     pub(crate) password: Text<'a>,
     pub(crate) timestamp: Text<'a>,
     pub(crate) transaction_type: Text<'a>,
     pub(crate) amount: A,
-    pub(crate) party_a: Text<'a>,
+    pub(crate) party_a: P,
     pub(crate) party_b: Text<'a>,
-    pub(crate) phone_number: Text<'a>,
+    pub(crate) phone_number: P,
     #[serde(rename = "CallBackURL")]
     pub(crate) call_back_url: Text<'a>,
     pub(crate) account_reference: Text<'a>,
@@ -232,9 +234,9 @@ pub(crate) struct AcceptedBody<'a> {
     pub(crate) merchant_request_id: Text<'a>,
     #[serde(borrow, default, rename = "CheckoutRequestID")]
     pub(crate) checkout_request_id: Text<'a>,
-    #[serde(borrow, default)]
+    #[serde(skip_deserializing)]
     pub(crate) response_code: Text<'a>,
-    #[serde(borrow, default)]
+    #[serde(skip_deserializing)]
     pub(crate) response_description: Text<'a>,
     #[serde(borrow, default)]
     pub(crate) customer_message: Text<'a>,

@@ -101,8 +101,9 @@ opaque_id! {
 }
 
 fn check(what: &'static str, id: &str) -> Result<(), Invalid> {
-    // What every id looks like that was ever seen; the rest is for the few that do not, and for the reason why not.
-    if (1..=MOST).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+    // What every id looks like that was ever seen; the rest is for the few that do not, and for the reason why not. A
+    // fold that looks at every byte costs a fifth of a search that stops.
+    if (1..=MOST).contains(&id.len()) && id.bytes().fold(true, |plain, byte| plain & byte.is_ascii_graphic()) {
         return Ok(());
     }
     let invalid = |reason: String| Err(Invalid::new(what, reason).with_input(id));

@@ -213,12 +213,20 @@ impl Wire for Kes {
     }
 
     fn from_float(number: f64) -> Result<Self, Invalid> {
-        // A float keeps 15 digits exactly: 13 of shillings and 2 of cents. Its shortest text is then what was sent.
-        if number.abs() < 1e13 {
-            number.to_string().parse()
-        } else {
-            Err(Invalid::new(WHAT, "it is too large to be exact to the cent as a JSON number with a point"))
+        // A float keeps 15 digits exactly: 13 of shillings and 2 of cents.
+        if number.is_nan() || number.abs() >= 1e13 {
+            return Err(Invalid::new(WHAT, "it is too large to be exact to the cent as a JSON number with a point"));
         }
+        let cents = (number * 100.0).round();
+        #[expect(
+            clippy::float_cmp,
+            reason = "the nearest float to these cents is what was sent, or they are not what was"
+        )]
+        if cents / 100.0 != number {
+            return Err(Invalid::new(WHAT, "it has parts of a cent, and nothing is rounded"));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number below 1e15 fits")]
+        Ok(Self(cents as i64))
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Serialize, Serializer};
+
 use super::{
     name_of,
-    wire::{Wire, serde_as_text},
+    wire::{Wire, deserialize_text},
 };
 use crate::error::Invalid;
 
@@ -147,7 +149,14 @@ impl Wire for Msisdn {
     }
 }
 
-serde_as_text!(Msisdn);
+deserialize_text!(Msisdn);
+
+impl Serialize for Msisdn {
+    // As `Display`, without its way through the formatting machinery: every push writes two numbers.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(std::str::from_utf8(&self.digits()).expect("digits are ASCII"))
+    }
+}
 
 struct Masked(Msisdn);
 

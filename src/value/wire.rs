@@ -33,6 +33,14 @@ macro_rules! serde_as_text {
             }
         }
 
+        crate::value::wire::deserialize_text!($type);
+    };
+}
+pub(super) use serde_as_text;
+
+/// Deserializes by [`Wire`].
+macro_rules! deserialize_text {
+    ($type:ty) => {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 crate::value::wire::read(deserializer)
@@ -40,7 +48,7 @@ macro_rules! serde_as_text {
         }
     };
 }
-pub(super) use serde_as_text;
+pub(super) use deserialize_text;
 
 pub(super) fn read<'de, T: Wire, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_any(WireVisitor(PhantomData))

@@ -60,6 +60,14 @@ fn expected() -> BTreeMap<&'static str, Expected> {
         ("unproven_code_nobody_knows", Unproven("7777")),
         ("unproven_code_of_letters_nobody_knows", Unproven("R000002")),
         ("unproven_failure_with_receipt", Unproven("1032")),
+        ("unproven_failure_with_two_receipts", Unproven("1032")),
+        ("unproven_failure_with_rubbish_for_a_receipt", Unproven("1032")),
+        ("unproven_zero_with_null_as_text", Unproven("0")),
+        ("unproven_zero_with_zero_for_a_receipt", Unproven("0")),
+        ("unproven_zero_with_a_number_for_a_receipt", Unproven("0")),
+        ("failed_1032_with_placeholder_receipt", Failed(StkReason::Cancelled)),
+        ("paid_amount_contradicted", Paid(None, PAYER, TIME)),
+        ("paid_payer_contradicted", Paid(Some(50_000), None, TIME)),
         ("failed_1032_cancelled", Failed(StkReason::Cancelled)),
         ("failed_1032_canceled_other_words", Failed(StkReason::Cancelled)),
         ("failed_1032_as_string", Failed(StkReason::Cancelled)),
@@ -164,7 +172,7 @@ proptest::proptest! {
 
     #[test]
     fn a_fixture_with_a_byte_changed_does_not_panic_and_is_never_paid_without_its_receipt(
-        index in 0_usize..65, at in 0_usize..700, byte in proptest::num::u8::ANY,
+        index in 0_usize..73, at in 0_usize..700, byte in proptest::num::u8::ANY,
     ) {
         let (_, mut body) = fixtures("stk/callback").swap_remove(index);
         let at = at % body.len();

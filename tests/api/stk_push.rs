@@ -161,3 +161,19 @@ async fn an_accepted_push_is_read_with_numbers_for_strings_and_with_keys_missing
         assert_eq!(accepted.checkout_request_id.as_str(), "ws_CO_1");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_push_is_not_sent_with_so_little_time_left_that_it_would_be_cut_off() {
+    let throttled = crate::support::Step::AnswerWith(429, ("retry-after", "58"), String::new());
+    let scripted = Scripted::new([throttled]);
+    let error = scripted.client().send(&push(&merchant())).await.unwrap_err();
+    assert!(error.is_retryable() && error.is_throttled(), "{error:?}");
+    assert_eq!(scripted.calls().len(), 1);
+}
+
+#[test]
+fn safaricoms_production_host_is_production_by_whatever_way() {
+    assert!(Environment::custom("https://api.safaricom.co.ke").unwrap().is_production());
+    assert!(Environment::custom("https://api.safaricom.co.ke/prefix").unwrap().is_production());
+    assert!(!Environment::custom("https://sandbox.safaricom.co.ke").unwrap().is_production());
+}

@@ -393,3 +393,63 @@ async fn a_stored_expiry_far_ahead_is_not_believed_and_one_in_the_past_is_not_us
     assert_eq!(scripted.token_requests().len(), 2);
     assert_eq!(bearers(&scripted)[1], "stored1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_a_minute_serves_more_than_one_call() {
+    let scripted = Scripted::new(vec![ok(); 5]).with_token_steps(vec![granted("a1", "60"); 5]);
+    let client = scripted.client();
+    for _ in 0..5 {
+        client.send(&Read).await.unwrap();
+    }
+    assert_eq!(scripted.token_requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_is_dropped_is_not_the_next_callers_burden() {
+    let hanging = vec![Step::Hang; 5];
+    let scripted = Scripted::new(vec![ok(); 9]).with_token_steps([vec![granted("a1", "3599")], hanging].concat());
+    let client = scripted.client();
+    client.send(&Read).await.unwrap();
+    advance(Duration::from_secs(3_300)).await;
+    let mut late = 0;
+    for _ in 0..5 {
+        late += usize::from(tokio::time::timeout(Duration::from_secs(5), client.send(&Read)).await.is_err());
+    }
+    assert_eq!(late, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_token_serves_at_once_while_another_process_fetches() {
+    let (store, scripted) = (Store::default(), Scripted::new(vec![ok(); 2]));
+    let client = scripted.builder().token_store(store.clone()).build().unwrap();
+    client.send(&Read).await.unwrap();
+    advance(Duration::from_secs(3_300)).await;
+    store.with(|inner| {
+        inner.tokens.clear();
+        inner.claimed_until = Some(Instant::now() + Duration::from_secs(60));
+    });
+    let started = Instant::now();
+    client.send(&Read).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert_eq!(scripted.token_requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_nobody_polls_is_not_waited_for_for_ever() {
+    let scripted = Scripted::default();
+    let client = scripted.client();
+    let mut parked = Box::pin(client.send(&Read));
+    assert!(tokio::time::timeout(Duration::from_millis(1), &mut parked).await.is_err());
+    let started = Instant::now();
+    let error = client.send(&Read).await.unwrap_err();
+    assert!(matches!(error, Error::Token(_)) && error.is_retryable(), "{error:?}");
+    assert_eq!(started.elapsed(), Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_refusal_of_oauth_names_the_credentials_and_is_not_repeated() {
+    let scripted = Scripted::default().with_token_steps(vec![answer(400, ""); 3]);
+    let Error::Token(inner) = scripted.client().send(&Read).await.unwrap_err() else { panic!() };
+    assert!(inner.to_string().contains("MPESA_CONSUMER_SECRET"), "{inner}");
+    assert_eq!(scripted.token_requests().len(), 1);
+}

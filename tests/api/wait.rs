@@ -441,3 +441,89 @@ async fn a_status_can_be_asked_by_hand() {
     assert_eq!(client.send(&other).await.unwrap(), StkStatus::NotFound);
     assert_eq!(ResultCode::PROCESSING.as_number(), Some(4999));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_nobody_polls_does_not_stop_the_others() {
+    let answers = (1..=4).map(|_| refusal(500, "500.001.1001", "The transaction is being processed"));
+    let scripted = Scripted::new(answers.chain([told(0)]));
+    let (client, merchant) = (scripted.client(), merchant());
+    let ids: Vec<CheckoutRequestId> = (1..=3).map(|number| format!("ws_CO_{number}").parse().unwrap()).collect();
+    let mut parked: Vec<_> =
+        ids.iter().map(|id| client.wait_for_payment(&merchant, id).within(600 * SECOND).into_future()).collect();
+    for wait in &mut parked {
+        // Polled once, as by a `select!` whose other branch then works for long.
+        assert!(tokio::time::timeout(Duration::from_millis(1), wait).await.is_err());
+    }
+    let id = ID.parse().unwrap();
+    let settled = client.wait_for_payment(&merchant, &id).within(300 * SECOND).await.unwrap();
+    assert_eq!(receipt(&settled), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_different_failures_do_not_agree() {
+    let (settled, ..) = ask([told(1001), told(1037), told(0)]).await;
+    assert_eq!(receipt(&settled.unwrap()), None);
+    let (settled, _, asked) = ask([told(1001), told(1037), told(1037)]).await;
+    assert_eq!((failed(&settled.unwrap()), asked), (StkReason::NoResponse, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_without_receipt_is_not_undone_by_a_failure_but_asked_about() {
+    let (merchant, id) = (merchant(), ID.parse().unwrap());
+    for told_of in
+        [[callback(ID, 0, None), callback(ID, 1032, None)], [callback(ID, 1032, None), callback(ID, 0, None)]]
+    {
+        let (scripted, inbox) = (Scripted::new([told(0)]), Inbox::new());
+        for callback in told_of {
+            inbox.deliver(callback);
+        }
+        let settled = scripted.client().wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+        assert_eq!((settled.source, receipt(&settled)), (Source::Query, None));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_under_way_is_heard_although_a_callback_without_proof_comes() {
+    let (scripted, merchant, id, inbox) = (Scripted::new([told(0)]), merchant(), ID.parse().unwrap(), Inbox::new());
+    let client = scripted.client();
+    client.warm_up().await.unwrap();
+    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
+    let deliver = async {
+        sleep(15 * SECOND + Duration::from_millis(3)).await;
+        inbox.deliver(callback(ID, 0, None));
+        std::future::pending::<()>().await;
+    };
+    let started = Instant::now();
+    let settled = tokio::select! { settled = wait => settled.unwrap(), () = deliver => unreachable!() };
+    assert_eq!((settled.source, receipt(&settled)), (Source::Query, None));
+    assert_eq!((started.elapsed().as_secs(), scripted.calls().len()), (15, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_down_of_a_day_ends_after_two_minutes_and_no_spacing_is_no_licence() {
+    let (merchant, id) = (merchant(), ID.parse().unwrap());
+    let day = Step::AnswerWith(429, ("retry-after", "86400"), String::new());
+    let scripted = Scripted::new([day, told(0)]);
+    let client = scripted.client();
+    assert!(client.wait_for_payment(&merchant, &id).await.unwrap_err().outcome_unknown());
+    sleep(120 * SECOND).await;
+    client.wait_for_payment(&merchant, &id).await.unwrap();
+
+    let scripted = Scripted::new([told(4999)]);
+    let client = scripted.builder().query_spacing(Duration::MAX).build().unwrap();
+    let wait = client.wait_for_payment(&merchant, &id).schedule(iter::repeat(SECOND));
+    assert!(wait.await.unwrap_err().outcome_unknown());
+    assert_eq!(scripted.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn an_inbox_without_memory_still_tells_who_waits() {
+    let (inbox, merchant, id) =
+        (Inbox::remembering(1, Duration::ZERO), merchant(), ID.parse::<CheckoutRequestId>().unwrap());
+    let (client, for_the_wait) = (Scripted::default().client(), inbox.clone());
+    let wait =
+        tokio::spawn(async move { client.wait_for_payment(&merchant, &id).inbox(&for_the_wait).schedule([]).await });
+    tokio::task::yield_now().await;
+    inbox.deliver(callback(ID, 0, Some("UKN1234567")));
+    assert_eq!(receipt(&wait.await.unwrap().unwrap()), Some("UKN1234567"));
+}
