@@ -63,7 +63,7 @@ impl Live {
         bearer.set_sensitive(true);
         let life = life.min(LONGEST_LIFE);
         let part = |share| life.checked_div(share).unwrap_or_default();
-        // A short life is not all margin: each token would be brought for one call.
+        // A short life is not all margin: each token would be fetched for one call.
         let margin = part(10).max(Duration::from_secs(60)).min(part(2));
         let stale_at = after(asked_at, life.saturating_sub(margin));
         Some(Self { token, bearer, stale_at, dead_at: after(asked_at, life) })

@@ -44,7 +44,7 @@ pub(crate) fn show(settled: &Settled, asked: Shillings) {
         }
         Outcome::Failed(failure) => {
             row("NOT PAID", teller);
-            row("reason", format_args!("{:?}: {} {:?}", failure.reason(), failure.code(), failure.description()));
+            row("reason", format_args!("{} ({}: {:?})", failure.reason(), failure.code(), failure.description()));
             row("advice", failure.advice());
             row("customer", format_args!("{:?}", failure.customer_message()));
         }

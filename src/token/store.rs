@@ -48,7 +48,7 @@ pub trait TokenStore: Send + Sync + 'static {
     /// The token that was saved last for this key.
     fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>>;
 
-    /// Keeps a token that was brought.
+    /// Keeps a token that was fetched.
     fn save<'a>(&'a self, key: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Asks to be the one that fetches, for the length of `lease`. Whoever is told `false` looks for the other's token
