@@ -340,14 +340,14 @@ const ROUND: Duration = Duration::from_millis(8);
 
 fn compare() -> io::Result<()> {
     let (_server, base_url) = Server::start()?;
-    println!("{:<10}{:>12}{:>12}{:>12}", "", "ours", "floor", "ours / floor");
+    println!("{:<10}{:>12}{:>12}{:>14}", "", "ours", "floor", "ours / floor");
     for path in &PATHS {
         let (mut ours, mut floor) = ((path.ours)(&base_url), (path.floor)(&base_url));
         let (times_ours, times_floor) = (times_in_a_round(&mut ours), times_in_a_round(&mut floor));
         let rounds = (0..ROUNDS).map(|_| (measure(&mut ours, times_ours), measure(&mut floor, times_floor)));
         let rounds: Vec<(f64, f64)> = rounds.collect();
         println!(
-            "{:<10}{:>9.0} ns{:>9.0} ns{:>12.2}",
+            "{:<10}{:>9.0} ns{:>9.0} ns{:>14.2}",
             path.name,
             median(rounds.iter().map(|(ours, _)| ours * 1e9)),
             median(rounds.iter().map(|(_, floor)| floor * 1e9)),

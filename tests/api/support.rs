@@ -22,6 +22,7 @@ pub(crate) const PASSKEY: &str = "a passkey of nobody";
 pub(crate) enum Step {
     Answer(u16, String),
     AnswerWith(u16, (&'static str, &'static str), String),
+    AnswerLate(Duration, u16, String),
     Fail(TransportErrorKind),
     Hang,
 }
@@ -104,6 +105,10 @@ impl Transport for Scripted {
             let (status, header, body) = match step {
                 Step::Answer(status, body) => (status, None, body),
                 Step::AnswerWith(status, header, body) => (status, Some(header), body),
+                Step::AnswerLate(pause, status, body) => {
+                    tokio::time::sleep(pause).await;
+                    (status, None, body)
+                }
                 Step::Fail(kind) => return Err(TransportError::new(kind)),
                 Step::Hang => std::future::pending().await,
             };

@@ -130,6 +130,25 @@ async fn sixty_four_refused_tokens_make_one_fetch_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_refusal_of_the_old_token_leaves_the_new_one() {
+    let refused = r#"{"errorCode":"404.001.03","errorMessage":"Invalid Access Token"}"#;
+    let late = Step::AnswerLate(Duration::from_secs(10), 404, refused.to_owned());
+    let scripted = Scripted::new([late, answer(404, refused), ok(), ok(), ok()]);
+    let client = scripted.client();
+    client.warm_up().await.unwrap();
+    let slow = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(&Read).await }
+    });
+    sleep(Duration::from_secs(1)).await;
+    // Refused at once, and renewed; the refusal of the slow one comes when the new token is in use.
+    client.send(&Read).await.unwrap();
+    slow.await.unwrap().unwrap();
+    client.send(&Read).await.unwrap();
+    assert_eq!(scripted.token_requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_lives_as_long_as_it_says_as_string_and_as_number() {
     for life in [r#""1000""#, "1000"] {
         let scripted = Scripted::new(vec![ok(); 4]).with_token_steps([granted("a1", life), granted("b2", life)]);
