@@ -167,17 +167,14 @@ impl Client {
             return Ok(live);
         }
         let slow = Box::pin(self.inner.tokens.get(|| self.fetch_token()));
-        let not_tried = |error: Error| Failure::new(Fate::NotTried, error);
-        let live = match timeout_at(course.deadline(), slow).await {
-            Ok(outcome) => outcome.map_err(not_tried)?,
-            Err(elapsed) => {
-                let late = TransportError::new(TransportErrorKind::Timeout).with_source(elapsed);
-                return Err(not_tried(Error::Token(Box::new(late.into()))));
-            }
+        let too_late = |late: TransportError| Error::Token(Box::new(late.into()));
+        let outcome = match timeout_at(course.deadline(), slow).await {
+            // A call that the deadline cuts off is unknown for ever: better not sent.
+            Ok(Ok(live)) => course.has_time_after(Duration::ZERO).map(|()| live).map_err(too_late),
+            Ok(Err(error)) => Err(error),
+            Err(elapsed) => Err(too_late(TransportError::new(TransportErrorKind::Timeout).with_source(elapsed))),
         };
-        // A call that the deadline cuts off is unknown for ever: better not sent.
-        course.has_time_after(Duration::ZERO).map_err(|error| not_tried(error.into()))?;
-        Ok(live)
+        outcome.map_err(|error| Failure::new(Fate::NotTried, error))
     }
 
     /// Asks for a token. It moves no money, so it is repeated like any read, within its own time.

@@ -187,6 +187,9 @@ fn verdict(fate: Fate, repeat: Repeat) -> Verdict {
     }
 }
 
+const REFUSED_AGAIN: &str =
+    "a fresh token was refused as well: the app lacks this API product, or its keys are of another environment";
+
 /// The course of one `send`: what its attempts have proved so far, and what is left of its time.
 #[derive(Debug)]
 pub(crate) struct Course {
@@ -237,6 +240,12 @@ impl Course {
     /// Takes a failed attempt; answers the pause before the next one, or the error that ends the call.
     pub(crate) fn after(&mut self, failure: Failure) -> Result<Duration, Error> {
         let Failure { fate, error } = failure;
+        let error = match error {
+            Error::Api(error) if self.renewed && fate == Fate::Answered(Class::TokenRefused) => {
+                Error::Api(error.with_hint(REFUSED_AGAIN))
+            }
+            other => other,
+        };
         let unclear = fate == Fate::Answered(Class::Unclear);
         self.unknown |= unclear && self.repeat != Repeat::Safe;
         let next = match verdict(fate, self.repeat) {
@@ -252,18 +261,9 @@ impl Course {
         };
         match next {
             Some(pause) if self.has_time_after(pause).is_ok() => Ok(pause),
-            _ => Err(self.end(fate, error)),
+            _ if self.unknown => Err(error.unknown()),
+            _ => Err(error),
         }
-    }
-
-    fn end(&self, fate: Fate, error: Error) -> Error {
-        let error = match error {
-            Error::Api(error) if fate == Fate::Answered(Class::TokenRefused) => Error::Api(error.with_hint(
-                "a fresh token was refused as well: the app lacks this API product, or its keys are of another environment",
-            )),
-            other => other,
-        };
-        if self.unknown { error.unknown() } else { error }
     }
 
     /// Decorrelated jitter; a throttle waits a second at least, and as long as Daraja asks.

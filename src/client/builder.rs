@@ -89,7 +89,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a whole call may take: token, attempts and pauses.
+    /// How long a whole call may take: token, attempts and pauses. A call that is not [`Repeat::Safe`](crate::Repeat::Safe)
+    /// is not sent with less than 5 s left (a quarter of the whole, if that is less): it would be cut off, and unknown.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.total = timeout;
         self

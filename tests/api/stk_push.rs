@@ -177,3 +177,28 @@ fn safaricoms_production_host_is_production_by_whatever_way() {
     assert!(Environment::custom("https://api.safaricom.co.ke/prefix").unwrap().is_production());
     assert!(!Environment::custom("https://sandbox.safaricom.co.ke").unwrap().is_production());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_push_whose_token_came_too_late_is_not_sent() {
+    use daraja::simulator::{Fault, Route, Simulator};
+    use std::time::Duration;
+
+    let simulator = Simulator::new();
+    let client = simulator.client_builder().timeout(Duration::from_secs(8)).build().unwrap();
+    let push = push_to(&simulator.merchant(), "254708374149", 1, "https://shop.example/");
+    // Refused after 3 of the 8 seconds, and the new token takes 3.5 more: less than 2 seconds are left.
+    client.warm_up().await.unwrap();
+    simulator.fault(Route::StkPush, Fault::Slow(Duration::from_secs(3)));
+    simulator.fault(Route::OAuth, Fault::Slow(Duration::from_millis(3_500)));
+    simulator.expire_tokens();
+    let error = client.send(&push).await.unwrap_err();
+    assert!(matches!(error, Error::Token(_)) && error.is_retryable(), "{error:?}");
+    assert!(simulator.prompts().is_empty());
+
+    // Refused after 7 seconds there is no time for a new token at all, and nothing is said of one.
+    simulator.fault(Route::StkPush, Fault::Slow(Duration::from_secs(7)));
+    simulator.expire_tokens();
+    let error = client.send(&push).await.unwrap_err();
+    assert!(!error.outcome_unknown() && !error.to_string().contains("fresh token"), "{error:?}");
+    assert!(simulator.prompts().is_empty());
+}
