@@ -159,18 +159,20 @@ async fn read_body(mut response: Response) -> Result<Bytes, TransportError> {
         return Err(too_large());
     }
     let first = response.chunk().await.map_err(classify)?.unwrap_or_default();
-    let Some(second) = response.chunk().await.map_err(classify)? else {
+    let Some(mut next) = response.chunk().await.map_err(classify)? else {
         return if first.len() > MAX_ANSWER_BYTES { Err(too_large()) } else { Ok(first) };
     };
     let mut whole = BytesMut::from(first);
-    whole.extend_from_slice(&second);
-    while let Some(chunk) = response.chunk().await.map_err(classify)? {
-        if whole.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
+    loop {
+        if whole.len().saturating_add(next.len()) > MAX_ANSWER_BYTES {
             return Err(too_large());
         }
-        whole.extend_from_slice(&chunk);
+        whole.extend_from_slice(&next);
+        match response.chunk().await.map_err(classify)? {
+            Some(chunk) => next = chunk,
+            None => return Ok(whole.freeze()),
+        }
     }
-    Ok(whole.freeze())
 }
 
 /// A stalled TLS handshake is both a failed connect and a timeout: nothing was sent, so connect is asked first. Whatever
