@@ -8,6 +8,7 @@ pub mod error;
 pub mod operation;
 pub mod retry;
 pub mod secret;
+pub mod security;
 pub mod settings;
 #[cfg(feature = "simulator")]
 pub mod simulator;
@@ -24,6 +25,10 @@ mod wire;
 /// Callback URLs are of this type, from the crate `url`.
 pub use url::Url;
 
+#[cfg(feature = "crypto")]
+#[doc(inline)]
+pub use crate::security::Certificate;
+
 #[doc(inline)]
 pub use crate::{
     client::Client,
@@ -32,6 +37,8 @@ pub use crate::{
     error::{Error, Result},
     operation::{Answer, Operation, Repeat, Rules},
     retry::RetryPolicy,
+    secret::InitiatorPassword,
+    security::SecurityCredential,
     settings::Settings,
     stk::{Merchant, StkAccepted, StkCallback, StkOutcome, StkPush, StkQuery, StkReason, StkStatus},
     value::{

@@ -4,6 +4,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+pub use crate::security::SecurityCredential;
+
 macro_rules! secrets {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
         $(#[$doc])*
@@ -61,13 +63,14 @@ secrets! {
     /// ```
     Passkey;
 
-    /// The initiator's password, encrypted with Safaricom's certificate; 344 base64 characters.
+    /// The password of an initiator, the API user who orders payouts; set in the M-PESA organisation portal, and valid for
+    /// 90 days. It is never sent: a [`SecurityCredential`] is made of it.
     ///
     /// ```
-    /// let credential = daraja::secret::SecurityCredential::new("kept out of logs");
-    /// assert_eq!(format!("{credential:?}"), "SecurityCredential([redacted])");
+    /// let password = daraja::secret::InitiatorPassword::new("kept out of logs");
+    /// assert_eq!(format!("{password:?}"), "InitiatorPassword([redacted])");
     /// ```
-    SecurityCredential;
+    InitiatorPassword;
 
     /// The bearer token of the OAuth API. It lives for an hour at most.
     ///

@@ -1,8 +1,8 @@
 //! What the public types promise to every user: they cross threads, they are cheap to clone, their errors are errors.
 
 use daraja::{
-    Advice, Answer, Client, Credentials, Environment, Error, Limits, Merchant, Msisdn, Rules, Settings, StkAccepted,
-    StkCallback, StkPush, StkQuery, StkStatus,
+    Advice, Answer, Certificate, Client, Credentials, Environment, Error, Limits, Merchant, Msisdn, Rules,
+    SecurityCredential, Settings, StkAccepted, StkCallback, StkPush, StkQuery, StkStatus,
     simulator::{Served, Simulator},
     stk::{Settled, Wait},
     transport::{Transport, TransportError, reqwest::ReqwestTransport},
@@ -25,6 +25,7 @@ fn public_types_cross_threads() {
     crosses_threads::<StkPush>();
     crosses_threads::<StkQuery>();
     crosses_threads::<Settings>();
+    crosses_threads::<(Certificate, SecurityCredential)>();
     crosses_threads::<Answer>();
     crosses_threads::<Box<dyn Transport>>();
 }
@@ -35,6 +36,7 @@ fn handles_and_values_are_cloned() {
     is_cloned::<Simulator>();
     is_cloned::<Inbox>();
     is_cloned::<(Environment, Credentials, Merchant, Rules, Limits, Msisdn, Advice)>();
+    is_cloned::<(Certificate, SecurityCredential)>();
     is_cloned::<(StkAccepted, StkCallback, StkStatus, Settled, Error, ReqwestTransport)>();
 }
 

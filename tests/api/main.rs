@@ -10,6 +10,7 @@
 mod config;
 mod retry;
 mod secrets;
+mod security;
 mod simulator;
 mod stk_callback;
 mod stk_push;
