@@ -149,7 +149,7 @@ impl fmt::Debug for SecurityCredential {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::InitiatorPassword;
+    use crate::{InitiatorPassword, simulator::Simulator};
 
     fn environments() -> [Environment; 4] {
         [
@@ -168,6 +168,7 @@ mod tests {
         for (credential, accepted) in [
             (made(&Certificate::sandbox()), [true, false, false, true]),
             (made(&Certificate::production()), [false, true, true, true]),
+            (made(&Simulator::new().certificate()), [true; 4]),
             (copied, [true; 4]),
         ] {
             let checked = environments().map(|environment| credential.check(&environment).is_ok());

@@ -40,11 +40,12 @@ use tokio::{sync::Notify, time::Instant};
 use url::Url;
 
 use crate::{
-    Client, Credentials, Environment, Merchant, Msisdn, Shillings, StkCallback, client::ClientBuilder, clock::Clock,
-    webhook::Inbox,
+    Certificate, Client, Credentials, Environment, InitiatorPassword, Merchant, Msisdn, Shillings, StkCallback,
+    client::ClientBuilder, clock::Clock, webhook::Inbox,
 };
 
 mod builder;
+mod credential;
 mod customer;
 mod delivery;
 mod desk;
@@ -213,6 +214,31 @@ impl Simulator {
     #[must_use]
     pub fn till_merchant(&self) -> Merchant {
         Merchant::till(STORE.parse().expect("a short code"), TILL.parse().expect("a till number"), PASSKEY)
+    }
+
+    /// The certificate to make a security credential with. Its private key is in this crate, for everybody to read.
+    ///
+    /// ```
+    /// use daraja::{SecurityCredential, simulator::Simulator};
+    ///
+    /// let simulator = Simulator::new();
+    /// let credential = SecurityCredential::encrypt(&simulator.initiator_password(), &simulator.certificate())?;
+    /// assert_eq!(credential.expose().len(), 344);
+    /// # Ok::<(), daraja::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Never, as the certificate is its own.
+    #[must_use]
+    pub fn certificate(&self) -> Certificate {
+        credential::certificate()
+    }
+
+    /// The password of the initiator whom it knows.
+    #[must_use]
+    pub fn initiator_password(&self) -> InitiatorPassword {
+        InitiatorPassword::new(credential::PASSWORD)
     }
 
     /// A callback URL that it accepts. In process nothing is posted to it: see [`deliver_to`](Self::deliver_to).

@@ -7,7 +7,7 @@ use aws_lc_rs::{
     rsa::{KeySize, Pkcs1PrivateDecryptingKey, PrivateDecryptingKey},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use daraja::{Certificate, InitiatorPassword, SecurityCredential};
+use daraja::{Certificate, InitiatorPassword, SecurityCredential, simulator::Simulator};
 
 const SANDBOX: &str = include_str!("../../src/security/certificates/sandbox.cer");
 const PRODUCTION: &str = include_str!("../../src/security/certificates/production.cer");
@@ -87,7 +87,8 @@ fn whoever_has_the_private_key_reads_the_password_itself() {
 
 #[test]
 fn a_credential_is_another_one_each_time_and_has_344_characters() {
-    for certificate in [Certificate::sandbox(), Certificate::production()] {
+    let simulator = Simulator::new();
+    for certificate in [Certificate::sandbox(), Certificate::production(), simulator.certificate()] {
         let [one, other] = [(); 2].map(|()| encrypt("Safaricom123!!", &certificate).unwrap());
         assert_ne!(one, other);
         assert_eq!((one.expose().len(), other.expose().len()), (344, 344));
@@ -194,4 +195,12 @@ fn what_is_no_certificate_of_an_rsa_key_is_refused_with_the_reason() {
         assert!(Certificate::from_pem(certificate_of(&rsa_key(bytes)).as_bytes()).is_ok(), "{bytes}");
     }
     assert!(Certificate::from_pem(&[0x30, 0x82, 0xff]).unwrap_err().reason().starts_with(no_pem));
+}
+
+#[test]
+fn the_simulators_initiator_has_a_password_and_a_certificate() {
+    let simulator = Simulator::new();
+    assert_eq!(simulator.initiator_password().expose(), "simulator-password");
+    assert_eq!(simulator.certificate(), Simulator::new().certificate());
+    assert!(![Certificate::sandbox(), Certificate::production()].contains(&simulator.certificate()));
 }
