@@ -8,7 +8,8 @@ use crate::{
     Credentials, Environment, Merchant, ShortCode, TillNumber,
     config::WithoutPath,
     error::{ConfigError, ConfigProblem, Invalid},
-    secret::{Passkey, SecurityCredential},
+    secret::{InitiatorPassword, Passkey},
+    security::SecurityCredential,
 };
 
 /// Everything that the `MPESA_*` variables say.
@@ -22,6 +23,7 @@ use crate::{
 /// | `MPESA_TILL` | the till that is paid |
 /// | `MPESA_CALLBACK_URL` | where Daraja reports payments |
 /// | `MPESA_B2C_SHORTCODE`, `MPESA_B2C_INITIATOR_NAME`, `MPESA_B2C_SECURITY_CREDENTIAL`, `MPESA_B2C_RESULT_URL`, `MPESA_B2C_TIMEOUT_URL` | payouts: all or nothing |
+/// | `MPESA_B2C_INITIATOR_PASSWORD` | in place of the credential, which is then made with the environment's certificate (feature `crypto`) |
 ///
 /// A group that is left out is no error until it is [`required`](Group::required).
 ///
@@ -62,7 +64,7 @@ pub struct PayoutSettings {
     pub short_code: ShortCode,
     /// The API operator's name.
     pub initiator_name: String,
-    /// The operator's encrypted password.
+    /// The operator's encrypted password: `MPESA_B2C_SECURITY_CREDENTIAL`, or made of `MPESA_B2C_INITIATOR_PASSWORD`.
     pub security_credential: SecurityCredential,
     /// Where results go.
     pub result_url: Url,
@@ -103,7 +105,12 @@ impl<T> Group<T> {
     ///
     /// [`ConfigError`] if the group was left out.
     pub fn required(self) -> Result<T, ConfigError> {
-        let problem = |name: &&'static str| ConfigProblem::new(*name, "is missing, and this program needs it");
+        let problem = |name: &&'static str| match *name {
+            CREDENTIAL => {
+                ConfigProblem::new(CREDENTIAL, format!("is missing, and this program needs it or {PASSWORD}"))
+            }
+            name => ConfigProblem::new(name, "is missing, and this program needs it"),
+        };
         self.value.ok_or_else(|| ConfigError::new(self.names.iter().map(problem).collect()))
     }
 
@@ -160,7 +167,7 @@ impl Settings {
         let secret = reader.required("MPESA_CONSUMER_SECRET", "copy it from your app on the Daraja portal", text);
         let merchant = reader.merchant();
         let callback_url = reader.optional("MPESA_CALLBACK_URL", url);
-        let payouts = reader.payouts();
+        let payouts = reader.payouts(environment.as_ref());
         match (environment, key, secret, reader.problems) {
             (Some(environment), Some(key), Some(secret), problems) if problems.is_empty() => Ok(Self {
                 environment,
@@ -175,13 +182,11 @@ impl Settings {
 }
 
 const EXPRESS: [&str; 2] = ["MPESA_SHORTCODE", "MPESA_PASSKEY"];
-const PAYOUTS: [&str; 5] = [
-    "MPESA_B2C_SHORTCODE",
-    "MPESA_B2C_INITIATOR_NAME",
-    "MPESA_B2C_SECURITY_CREDENTIAL",
-    "MPESA_B2C_RESULT_URL",
-    "MPESA_B2C_TIMEOUT_URL",
-];
+const PAYOUTS: [&str; 5] =
+    ["MPESA_B2C_SHORTCODE", "MPESA_B2C_INITIATOR_NAME", CREDENTIAL, "MPESA_B2C_RESULT_URL", "MPESA_B2C_TIMEOUT_URL"];
+const CREDENTIAL: &str = "MPESA_B2C_SECURITY_CREDENTIAL";
+/// What the credential can be made of.
+const PASSWORD: &str = "MPESA_B2C_INITIATOR_PASSWORD";
 
 #[expect(clippy::unnecessary_wraps, reason = "of one shape with the readers that can fail")]
 fn text(value: &str) -> Result<String, Invalid> {
@@ -190,6 +195,29 @@ fn text(value: &str) -> Result<String, Invalid> {
 
 fn url(value: &str) -> Result<Url, Invalid> {
     Ok(Url::parse(value)?)
+}
+
+/// Encrypts a password for an environment whose certificate is known.
+#[cfg(feature = "crypto")]
+fn encrypt(password: &InitiatorPassword, environment: &Environment) -> Result<SecurityCredential, Invalid> {
+    use crate::Certificate;
+
+    let certificate = match environment {
+        to if to.is_production() => Certificate::production(),
+        Environment::Sandbox => Certificate::sandbox(),
+        _ => {
+            let reason = format!("the certificate of a base URL of your own is unknown, so give {CREDENTIAL} instead");
+            return Err(Invalid::new("initiator password", reason));
+        }
+    };
+    SecurityCredential::encrypt(password, &certificate)
+}
+
+/// Refuses: there is nothing to encrypt with.
+#[cfg(not(feature = "crypto"))]
+fn encrypt(_: &InitiatorPassword, _: &Environment) -> Result<SecurityCredential, Invalid> {
+    let reason = format!("daraja was built without its feature `crypto`: enable it, or give {CREDENTIAL} instead");
+    Err(Invalid::new("initiator password", reason))
 }
 
 /// Reads variables one by one and collects what is wrong with them.
@@ -276,15 +304,15 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         })
     }
 
-    fn payouts(&mut self) -> Option<PayoutSettings> {
-        if !PAYOUTS.iter().any(|name| self.is_set(name)) {
+    fn payouts(&mut self, environment: Option<&Environment>) -> Option<PayoutSettings> {
+        if !PAYOUTS.iter().chain(&[PASSWORD]).any(|name| self.is_set(name)) {
             return None;
         }
-        let [code, name, credential, result, timeout] = PAYOUTS;
+        let [code, name, _, result, timeout] = PAYOUTS;
         let hint = "the MPESA_B2C_ settings are needed all together or not at all";
         let short_code = self.required(code, hint, ShortCode::from_str);
         let initiator_name = self.required(name, hint, text);
-        let credential = self.required(credential, hint, |value| text(value).map(SecurityCredential::new));
+        let credential = self.credential(environment);
         let result_url = self.required(result, hint, url);
         let timeout_url = self.required(timeout, hint, url);
         Some(PayoutSettings {
@@ -294,5 +322,39 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             result_url: result_url?,
             timeout_url: timeout_url?,
         })
+    }
+
+    /// The credential as it is given, or made of the password. Without an environment there is a problem already.
+    fn credential(&mut self, environment: Option<&Environment>) -> Option<SecurityCredential> {
+        if !self.is_set(PASSWORD) {
+            let hint = "the MPESA_B2C_ settings need it, or MPESA_B2C_INITIATOR_PASSWORD in its place";
+            return self.required(CREDENTIAL, hint, |value| text(value).map(SecurityCredential::new));
+        }
+        if self.is_set(CREDENTIAL) {
+            self.problem(PASSWORD, format!("is set together with {CREDENTIAL}: keep one of them"));
+            return None;
+        }
+        let password = self.optional(PASSWORD, |value| text(value).map(InitiatorPassword::new))?;
+        let encrypted = encrypt(&password, environment?);
+        encrypted.map_err(|error| self.problem(PASSWORD, format!("cannot be used: {}", error.reason()))).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_encrypted_for_the_environment_that_is_called() {
+        let gateway = Environment::custom_production("https://gateway.example").unwrap();
+        for (environment, other) in [
+            (Environment::Sandbox, Environment::Production),
+            (Environment::Production, Environment::Sandbox),
+            (gateway, Environment::Sandbox),
+        ] {
+            let credential = encrypt(&InitiatorPassword::new("Safaricom999!*!"), &environment).unwrap();
+            assert_eq!(credential.check(&environment), Ok(()));
+            assert!(credential.check(&other).is_err(), "{environment}");
+        }
     }
 }

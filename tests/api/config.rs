@@ -102,6 +102,68 @@ fn one_error_lists_everything_that_is_missing_or_wrong() {
     }
 }
 
+const PAYOUTS: [(&str, &str); 4] = [
+    ("MPESA_B2C_SHORTCODE", "600000"),
+    ("MPESA_B2C_INITIATOR_NAME", "testapi"),
+    ("MPESA_B2C_RESULT_URL", "https://shop.example/api/payments/b2c/result"),
+    ("MPESA_B2C_TIMEOUT_URL", "https://shop.example/api/payments/b2c/timeout"),
+];
+const PASSWORD: (&str, &str) = ("MPESA_B2C_INITIATOR_PASSWORD", "Safaricom999!*!");
+
+#[test]
+fn a_password_stands_for_the_credential_of_the_environment() {
+    for environment in [
+        &[("MPESA_ENVIRONMENT", "sandbox")][..],
+        &[("MPESA_ENVIRONMENT", "production")],
+        &[("MPESA_ENVIRONMENT", "production"), ("MPESA_BASE_URL", "https://gateway.example")],
+    ] {
+        let settings = Settings::from_lookup(lookup(&with(&[environment, &PAYOUTS, &[PASSWORD]].concat()))).unwrap();
+        let credential = settings.payouts.required().unwrap().security_credential;
+        assert_eq!(credential.expose().len(), 344, "{environment:?}");
+    }
+}
+
+#[test]
+fn a_password_that_cannot_be_used_is_a_problem_that_says_what_to_give() {
+    let payouts = |more: &[(&'static str, &'static str)]| problem(&[&PAYOUTS, more].concat());
+    for (more, expected) in [
+        (
+            &[PASSWORD, ("MPESA_B2C_SECURITY_CREDENTIAL", "a credential")][..],
+            "is set together with MPESA_B2C_SECURITY_CREDENTIAL: keep one of them",
+        ),
+        (
+            &[PASSWORD, ("MPESA_BASE_URL", "http://127.0.0.1:8090")],
+            "cannot be used: the certificate of a base URL of your own is unknown, so give MPESA_B2C_SECURITY_CREDENTIAL instead",
+        ),
+        (
+            &[("MPESA_B2C_INITIATOR_PASSWORD", "Safaricom\n999")],
+            "cannot be used: it holds a line break or the like: trim what was read from a file",
+        ),
+        (&[("MPESA_B2C_INITIATOR_PASSWORD", "your_initiator_password")], "still holds the placeholder of the guide"),
+    ] {
+        assert_eq!(payouts(more), format!("configuration: MPESA_B2C_INITIATOR_PASSWORD {expected}"));
+    }
+    assert_eq!(
+        payouts(&[]),
+        "configuration: MPESA_B2C_SECURITY_CREDENTIAL is missing: the MPESA_B2C_ settings need it, or \
+         MPESA_B2C_INITIATOR_PASSWORD in its place"
+    );
+    // An environment that cannot be read is one problem, not two.
+    assert!(!payouts(&[PASSWORD, ("MPESA_ENVIRONMENT", "live")]).contains(PASSWORD.0));
+}
+
+#[test]
+fn a_password_alone_asks_for_all_other_payout_settings() {
+    let error = Settings::from_lookup(lookup(&with(&[PASSWORD]))).unwrap_err();
+    let names: Vec<&str> = error.problems().iter().map(|problem| &*problem.name).collect();
+    assert_eq!(names, PAYOUTS.map(|(name, _)| name));
+
+    let settings = Settings::from_lookup(lookup(&BASE)).unwrap();
+    let error = settings.payouts.required().err().unwrap();
+    assert_eq!(error.problems().len(), 5);
+    assert!(error.to_string().contains("MPESA_B2C_INITIATOR_PASSWORD"), "{error}");
+}
+
 #[test]
 fn no_value_is_shown_even_if_it_stands_in_the_wrong_variable() {
     let secret = "secretsecretsecret-in-the-wrong-place";
