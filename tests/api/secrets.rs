@@ -7,8 +7,9 @@ use std::{
 };
 
 use daraja::{
-    Client, Credentials, Environment, Merchant, Msisdn, Settings, Shillings, StkCallback, StkPush, StkQuery,
-    secret::{AccessToken, ConsumerSecret, Passkey, SecurityCredential},
+    Certificate, Client, Credentials, Environment, InitiatorPassword, Merchant, Msisdn, SecurityCredential, Settings,
+    Shillings, StkCallback, StkPush, StkQuery,
+    secret::{AccessToken, ConsumerSecret, Passkey},
     simulator::Simulator,
     token::StoredToken,
     transport::TransportErrorKind::Interrupted,
@@ -22,13 +23,14 @@ const SECRET: &str = "consumer-secret-planted";
 const PASSKEY: &str = "passkey-planted";
 const TOKEN: &str = "TokenWithoutDigitsPlanted";
 const CREDENTIAL: &str = "credential-planted";
+const PASSWORD: &str = "p@ssword(planted).";
 const NUMBER: &str = "254708374149";
 const ID: &str = "ws_CO_061020261702341254708374149";
 const PATH: &str = "callback-path-planted";
 
 /// Everything that must not be seen, the number also in its shorter spellings.
-const PLANTED: [&str; 8] =
-    [SECRET, PASSKEY, TOKEN, CREDENTIAL, PATH, NUMBER, "708374149", "Y29uc3VtZXItc2VjcmV0LXBsYW50ZWQ"];
+const PLANTED: [&str; 9] =
+    [SECRET, PASSKEY, TOKEN, CREDENTIAL, PASSWORD, PATH, NUMBER, "708374149", "Y29uc3VtZXItc2VjcmV0LXBsYW50ZWQ"];
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -168,6 +170,7 @@ fn show_values(seen: &mut String) {
     show(seen, &(ConsumerSecret::new(SECRET), Passkey::new(PASSKEY)));
     let token = AccessToken::new(TOKEN);
     show(seen, &(SecurityCredential::new(CREDENTIAL), StoredToken::new(token, chrono::Utc::now())));
+    show_password(seen);
     let lookup = |name: &str| {
         Some(match name {
             "MPESA_ENVIRONMENT" => "sandbox".to_owned(),
@@ -178,17 +181,34 @@ fn show_values(seen: &mut String) {
                 format!("https://shop.example/{PATH}")
             }
             "MPESA_SHORTCODE" | "MPESA_B2C_SHORTCODE" => "174379".to_owned(),
-            "MPESA_TILL" | "MPESA_BASE_URL" => return None,
+            "MPESA_B2C_INITIATOR_PASSWORD" | "MPESA_TILL" | "MPESA_BASE_URL" => return None,
             _ => "plain".to_owned(),
         })
     };
     show(seen, &Settings::from_lookup(lookup).unwrap());
+    let with_password = |name: &str| match name {
+        "MPESA_B2C_SECURITY_CREDENTIAL" => None,
+        "MPESA_B2C_INITIATOR_PASSWORD" => Some(PASSWORD.to_owned()),
+        _ => lookup(name),
+    };
+    show(seen, &Settings::from_lookup(with_password).unwrap());
+    let both = |name: &str| with_password(name).or_else(|| lookup(name));
+    show(seen, &Settings::from_lookup(both).err());
     for wrong in ["0708374149 5", "+255708374149", "2547083741499", "254708374149x"] {
         let error = wrong.parse::<Msisdn>().unwrap_err();
         write!(seen, "{error} {error:?}").unwrap();
     }
     let error = format!("{ID} {ID}").parse::<daraja::CheckoutRequestId>().unwrap_err();
     write!(seen, "{error} {error:?}").unwrap();
+}
+
+fn show_password(seen: &mut String) {
+    let password = InitiatorPassword::new(PASSWORD);
+    let credential = SecurityCredential::encrypt(&password, &Certificate::sandbox()).unwrap();
+    show(seen, &(&password, &credential, Certificate::sandbox(), Simulator::new().initiator_password()));
+    assert!(!seen.contains(credential.expose()));
+    let too_long = InitiatorPassword::new(PASSWORD.repeat(20));
+    show_chain(seen, &SecurityCredential::encrypt(&too_long, &Certificate::sandbox()).unwrap_err().into());
 }
 
 fn show_events(seen: &mut String) {
@@ -243,7 +263,13 @@ async fn no_secret_and_no_full_number_is_seen_anywhere() {
     let log = log.text();
     assert_clean(&log);
     // The net is not empty: what should be logged is, and the rest of the errors is readable.
-    for words in ["access token fetched", "payment settled", "answered", "the callback URL holds a word"] {
+    for words in [
+        "access token fetched",
+        "payment settled",
+        "answered",
+        "the callback URL holds a word",
+        "the initiator password holds one of",
+    ] {
         assert!(log.contains(words), "{words} is not logged: {log}");
     }
     for words in ["Invalid Access Token", "Internal Server Error", "[redacted]", "Passkey([redacted])"] {
