@@ -1,12 +1,17 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod account_balance;
+pub mod b2c;
 pub mod client;
 pub mod code;
 pub mod config;
 pub mod error;
+pub mod initiated;
 pub mod operation;
+pub mod payout;
 pub mod retry;
+pub mod reversal;
 pub mod secret;
 pub mod security;
 pub mod settings;
@@ -14,9 +19,11 @@ pub mod settings;
 pub mod simulator;
 pub mod stk;
 pub mod token;
+pub mod transaction_status;
 pub mod transport;
 pub mod webhook;
 
+mod callback_url;
 mod clock;
 mod recent;
 mod value;
@@ -31,18 +38,27 @@ pub use crate::security::Certificate;
 
 #[doc(inline)]
 pub use crate::{
+    account_balance::{AccountBalanceQuery, AccountBalanceResult, BalanceOutcome},
+    b2c::{B2cAccepted, B2cOutcome, B2cPayment, B2cPurpose, B2cReason, B2cResult},
     client::Client,
     code::{Advice, ErrorCode, ResultCode},
     config::{Credentials, Environment},
     error::{Error, Result},
+    initiated::{Accepted, Initiator, QueueTimeout, ResultUrls},
     operation::{Answer, Operation, Repeat, Rules},
+    payout::{NextStep, Payout, PayoutState},
     retry::RetryPolicy,
+    reversal::{Reversal, ReversalOutcome, ReversalReason, ReversalResult},
     secret::InitiatorPassword,
     security::SecurityCredential,
     settings::Settings,
     stk::{Merchant, StkAccepted, StkCallback, StkOutcome, StkPush, StkQuery, StkReason, StkStatus},
+    transaction_status::{
+        StatusOutcome, Transaction, TransactionState, TransactionStatusQuery, TransactionStatusResult,
+    },
     value::{
-        AccountReference, CheckoutRequestId, Kes, Limits, MerchantRequestId, Msisdn, ReceiptNumber, Shillings,
-        ShortCode, TillNumber, Timestamp, TransactionDesc,
+        AccountReference, CheckoutRequestId, ConversationId, Kes, Limits, MerchantRequestId, Msisdn, Occasion,
+        OriginatorConversationId, Party, ReceiptNumber, Remarks, Shillings, ShortCode, TillNumber, Timestamp,
+        TransactionDesc,
     },
 };

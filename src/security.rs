@@ -59,7 +59,6 @@ impl SecurityCredential {
     }
 
     /// Whether it may be sent there. Custom test environments take the credentials of any certificate.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the operations that carry a credential will call it"))]
     pub(crate) fn check(&self, environment: &Environment) -> Result<(), Invalid> {
         let wrong = match (self.made_for, environment) {
             (Origin::Sandbox, to) if to.is_production() => {

@@ -10,6 +10,10 @@ use serde_json::Value;
 
 use crate::Kes;
 
+mod inbound;
+
+pub(crate) use inbound::{Fields, Named, Object, Once, Quote, Told, next_text, read_posted, skip};
+
 /// A string or a number, whichever came. Anything else is read as nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Scalar<'a> {
@@ -30,6 +34,14 @@ impl<'a> Scalar<'a> {
             Self::Float(number) => Cow::Owned(format!("{number:?}")),
             Self::Other => return None,
         })
+    }
+
+    /// The same, and it stays as it is.
+    pub(crate) fn to_text(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Text(text) => Some(Cow::Borrowed(text)),
+            other => other.clone().into_text(),
+        }
     }
 
     /// A value that is written as a whole number or as a string.

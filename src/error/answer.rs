@@ -172,6 +172,13 @@ impl ApiError {
         self.named() == Some(NamedRefusal::SubscriberBusy)
     }
 
+    /// Whether a payout was refused because its id had been used before: for this very payout or, if the id was not unique,
+    /// for another one. Ask with a [`TransactionStatusQuery`](crate::TransactionStatusQuery); never take a new id for it.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        self.named() == Some(NamedRefusal::DuplicateId)
+    }
+
     pub(super) fn is_retryable(&self) -> bool {
         match self.class() {
             Class::Throttled => true,

@@ -11,9 +11,13 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
 use super::{
-    Coexistence, Reach, Settings, Shared, Simulator, State, delivery::Deliveries, faults::Faults, random::Random,
+    Coexistence, Duplicates, Reach, Settings, Shared, Simulator, State,
+    delivery::Deliveries,
+    faults::Faults,
+    ledger::{Accounts, Ledger},
+    random::Random,
 };
-use crate::clock::Clock;
+use crate::{Kes, clock::Clock};
 
 /// Settings of a [`Simulator`].
 ///
@@ -32,6 +36,8 @@ pub struct SimulatorBuilder {
     seed: u64,
     anchor: DateTime<Utc>,
     settings: Settings,
+    accounts: Accounts,
+    memory: Duration,
 }
 
 impl Default for SimulatorBuilder {
@@ -42,8 +48,15 @@ impl Default for SimulatorBuilder {
             answer_time: None,
             tokens_coexist: Coexistence::NewestOnly,
             reach: Reach::Loopback,
+            duplicates: Duplicates::Refused,
+            result_time: Duration::from_secs(5),
         };
-        Self { seed: 1, anchor: Utc::now(), settings }
+        let accounts = Accounts {
+            utility: Kes::from_cents(100_000_000),
+            working: Kes::from_cents(50_000_000),
+            charges_paid: Kes::from_cents(0),
+        };
+        Self { seed: 1, anchor: Utc::now(), settings, accounts, memory: Duration::from_secs(86_400) }
     }
 }
 
@@ -84,6 +97,31 @@ impl SimulatorBuilder {
         self
     }
 
+    /// What the utility account holds at the start, which payouts are made from: KES 1 000 000.00 unless set.
+    pub fn utility_account(mut self, amount: Kes) -> Self {
+        self.accounts.utility = amount;
+        self
+    }
+
+    /// How long the ids of payouts are remembered: a day unless set. How long Daraja does is not known. A payout whose id
+    /// was forgotten is paid again.
+    pub fn duplicate_memory(mut self, memory: Duration) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// Takes a payout whose id is known, and declines it by its result (15). Unless set the answer refuses it.
+    pub fn duplicates_by_result(mut self) -> Self {
+        self.settings.duplicates = Duplicates::DeclinedByResult;
+        self
+    }
+
+    /// How long results take: 5 s unless set.
+    pub fn result_time(mut self, time: Duration) -> Self {
+        self.settings.result_time = time;
+        self
+    }
+
     /// Posts callbacks to any address. Unless set they go to loopback addresses only.
     pub fn deliver_anywhere(mut self) -> Self {
         self.settings.reach = Reach::Anywhere;
@@ -101,7 +139,12 @@ impl SimulatorBuilder {
             prompts: Vec::new(),
             scripts: HashMap::new(),
             everyone: None,
-            deliveries: Deliveries::default(),
+            receptions: HashMap::new(),
+            every_reception: None,
+            callbacks: Deliveries::default(),
+            results: Deliveries::default(),
+            ledger: Ledger::new(self.accounts, self.memory),
+            wrong_credentials: 0,
             faults: Faults::default(),
             calls: HashMap::new(),
             last_query: None,
@@ -113,6 +156,7 @@ impl SimulatorBuilder {
             settings: self.settings,
             state: Mutex::new(state),
             scheduled: Notify::new(),
+            results_scheduled: Notify::new(),
         };
         Simulator { shared: Arc::new(shared) }
     }

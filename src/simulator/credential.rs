@@ -1,12 +1,12 @@
 //! The initiator whom the simulator knows: a password, and a key pair that opens nothing anywhere else.
 
-use std::sync::LazyLock;
+use std::{convert::Infallible, sync::LazyLock};
 
 use aws_lc_rs::rsa::{Pkcs1PrivateDecryptingKey, PrivateDecryptingKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
-use crate::Certificate;
+use crate::{Certificate, recent::Recent};
 
 pub(super) const PASSWORD: &str = "simulator-password";
 
@@ -22,13 +22,30 @@ pub(super) fn certificate() -> Certificate {
 }
 
 /// The password in a credential, or `None` if it was not made with this certificate.
-#[cfg_attr(not(test), expect(dead_code, reason = "the desks that take a credential will call it"))]
-pub(super) fn decrypt(credential: &str) -> Option<Zeroizing<Vec<u8>>> {
+fn decrypt(credential: &str) -> Option<Zeroizing<Vec<u8>>> {
     let sealed = STANDARD.decode(credential).ok()?;
     let mut buffer = Zeroizing::new(vec![0; KEY.min_output_size()]);
     let length = KEY.decrypt(&sealed, &mut buffer).ok()?.len();
     buffer.truncate(length);
     Some(buffer)
+}
+
+/// Whether a credential holds the initiator's password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judgement {
+    Right,
+    Wrong,
+}
+
+/// Judges a credential. Programs send one and the same over and over, and reading one takes a millisecond.
+pub(super) fn judge(credential: &str) -> Judgement {
+    static JUDGED: LazyLock<Recent<String, Judgement>> = LazyLock::new(Recent::default);
+    let judge = || {
+        let opened = decrypt(credential);
+        let right = opened.is_some_and(|password| **password == *PASSWORD.as_bytes());
+        Ok::<_, Infallible>((credential.to_owned(), if right { Judgement::Right } else { Judgement::Wrong }))
+    };
+    JUDGED.get(|known| known == credential, judge).unwrap_or_else(|never| match never {})
 }
 
 #[cfg(test)]

@@ -5,7 +5,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-/// One callback to be posted.
+/// Which way a delivery goes in process: callbacks of M-PESA Express go to an inbox, results are taken one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Callback,
+    Result,
+}
+
+/// One callback or result to be posted.
 #[derive(Debug, Clone)]
 pub(super) struct Delivery {
     pub(super) url: String,

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{CONSUMER_KEY, CONSUMER_SECRET, Coexistence, Route, Simulator, express};
+use super::{CONSUMER_KEY, CONSUMER_SECRET, Coexistence, Route, Simulator, express, initiated, payouts};
 use crate::token::TokenBody;
 
 /// A refusal in Daraja's own words: HTTP status, error code, message.
@@ -27,6 +27,10 @@ pub(super) fn answer(simulator: &Simulator, request: &Request<Bytes>) -> Respons
         Route::OAuth => oauth(simulator, request),
         Route::StkPush => guarded(simulator, request, express::push),
         Route::StkQuery => guarded(simulator, request, express::query),
+        Route::B2c => guarded(simulator, request, payouts::b2c),
+        Route::TransactionStatus => guarded(simulator, request, initiated::status),
+        Route::AccountBalance => guarded(simulator, request, initiated::balance),
+        Route::Reversal => guarded(simulator, request, initiated::reversal),
         Route::Other => Err(Refusal(404, "404.001.01", "Resource not found")),
     };
     let response = response.unwrap_or_else(|Refusal(status, code, words)| refuse(simulator, status, code, words));

@@ -12,9 +12,10 @@ use url::Url;
 use super::{
     PASSKEY, PAYBILL, Prompt, STORE, Simulator, State, TILL,
     customer::{Behaviour, Callback, Ending, Receipt, WhileOpen},
-    delivery::{Delivery, Order},
+    delivery::{Delivery, Kind as Mail, Order},
     desk::{self, Refusal},
-    line::{self, HeldBack},
+    ledger::{Entry, Fate, IdIs, Kind},
+    line::{self, HEAD_START, HeldBack},
     random::{self, Chance},
 };
 use crate::{
@@ -24,9 +25,6 @@ use crate::{
 };
 
 const ACCEPTED: &str = "Success. Request accepted for processing";
-
-/// How much an early callback is ahead of the answer to its push.
-const HEAD_START: Duration = Duration::from_millis(200);
 
 /// One push that was accepted.
 pub(super) struct Push {
@@ -119,6 +117,19 @@ fn schedule_callbacks(
         state.receipts = state.receipts.saturating_add(1);
         let paid_at = Timestamp::from_utc(paid_at);
         let receipt = random::receipt(state.receipts, paid_at.to_datetime());
+        state.ledger.receive(Entry {
+            kind: Kind::Payment,
+            receipt: receipt.clone(),
+            originator_conversation_id: push.merchant_request_id.clone(),
+            conversation_id: id.to_owned(),
+            id_is_own: IdIs::TheGateways,
+            number: asked.payer,
+            amount: asked.amount,
+            started: simulator.shared.clock.timestamp(),
+            ended: paid_at,
+            ends_at,
+            fate: Fate::Completed,
+        });
         metadata(asked, ending.receipt, &receipt, paid_at)
     });
     let body = CallbackBody {
@@ -135,7 +146,7 @@ fn schedule_callbacks(
     let body = Bytes::from(serde_json::to_vec(&body).expect("the simulator's callbacks are plain structs"));
     for due in times {
         let (url, short_code) = (asked.callback_url.to_owned(), push.short_code.clone());
-        simulator.schedule(state, *due, Delivery { url, short_code, body: body.clone(), order });
+        simulator.schedule(state, Mail::Callback, *due, Delivery { url, short_code, body: body.clone(), order });
     }
 }
 
@@ -202,7 +213,7 @@ fn query_answer<'a>(push: &'a Push, id: &'a str, code: u64, words: &'a str) -> Q
 }
 
 /// Reads a JSON body. Any other content type is taken for JSON that lacks its first field, as Daraja does.
-fn read<'r, T: Deserialize<'r>>(request: &'r Request<Bytes>) -> Result<T, Refusal> {
+pub(super) fn read<'r, T: Deserialize<'r>>(request: &'r Request<Bytes>) -> Result<T, Refusal> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("application/json") {
         return Err(Refusal(400, "400.002.02", "Bad Request - Invalid BusinessShortCode"));
@@ -271,14 +282,14 @@ fn check_short_code(code: &Text<'_>) -> Result<(), Refusal> {
 }
 
 /// Twelve digits and nothing else: what looks like a number to a person is refused.
-fn line_number(text: &Text<'_>) -> Option<Msisdn> {
+pub(super) fn line_number(text: &Text<'_>) -> Option<Msisdn> {
     let text = text.as_str();
     let plain = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|number: &Msisdn| plain && number.is_mobile())
 }
 
 /// An upper-case host is refused: the leading suspect of an observed "Invalid CallBackURL".
-fn is_callback_url(text: &str) -> bool {
+pub(super) fn is_callback_url(text: &str) -> bool {
     let host = text.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
     let lower = host.is_some_and(|host| !host.bytes().any(|byte| byte.is_ascii_uppercase()));
     lower && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))

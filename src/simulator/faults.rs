@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use crate::b2c;
+
 /// Which call a fault hits, and which calls are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -15,6 +17,14 @@ pub enum Route {
     StkPush,
     /// `/mpesa/stkpushquery/v1/query`
     StkQuery,
+    /// `/mpesa/b2c/v3/paymentrequest`, its version 1, the one with ID check, and B2Pochi.
+    B2c,
+    /// `/mpesa/transactionstatus/v1/query`
+    TransactionStatus,
+    /// `/mpesa/accountbalance/v1/query`
+    AccountBalance,
+    /// `/mpesa/reversal/v1/request`
+    Reversal,
     /// Anything else.
     Other,
 }
@@ -25,6 +35,10 @@ impl Route {
             "/oauth/v1/generate" => Self::OAuth,
             crate::stk::PUSH_PATH => Self::StkPush,
             crate::stk::QUERY_PATH => Self::StkQuery,
+            b2c::V3_PATH | b2c::V1_PATH | b2c::CHECKED_PATH | b2c::POCHI_PATH => Self::B2c,
+            crate::transaction_status::STATUS_PATH => Self::TransactionStatus,
+            crate::account_balance::BALANCE_PATH => Self::AccountBalance,
+            crate::reversal::REVERSAL_PATH => Self::Reversal,
             _ => Self::Other,
         }
     }

@@ -22,6 +22,9 @@ pub(super) enum EndingKind {
     Reset,
 }
 
+/// How much an early callback or result is ahead of the answer to its request.
+pub(super) const HEAD_START: Duration = Duration::from_millis(200);
+
 impl Simulator {
     /// Takes one request with the fault that was ordered for it.
     pub(super) fn exchange(&self, request: &Request<Bytes>) -> Ending {

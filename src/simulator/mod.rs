@@ -40,8 +40,8 @@ use tokio::{sync::Notify, time::Instant};
 use url::Url;
 
 use crate::{
-    Certificate, Client, Credentials, Environment, InitiatorPassword, Merchant, Msisdn, Shillings, StkCallback,
-    client::ClientBuilder, clock::Clock, webhook::Inbox,
+    Client, Credentials, Environment, Merchant, Msisdn, Shillings, StkCallback, client::ClientBuilder, clock::Clock,
+    webhook::Inbox,
 };
 
 mod builder;
@@ -51,21 +51,31 @@ mod delivery;
 mod desk;
 mod express;
 mod faults;
+mod initiated;
+mod ledger;
 mod line;
+mod organisation;
+mod payouts;
 mod random;
+mod recipient;
 mod server;
 
 pub use builder::SimulatorBuilder;
 pub use customer::{CustomerScript, SCENARIOS, Scenario};
 pub use faults::{Fault, Route};
+pub use ledger::Accounts;
+pub use organisation::{PaidOut, Posted};
+pub use recipient::{PAYOUT_SCENARIOS, PayoutScenario, RecipientScript};
 pub use server::Served;
 
 use customer::Behaviour;
-use delivery::{Deliveries, Delivery};
+use delivery::{Deliveries, Delivery, Kind as Mail};
 use express::Push;
 use faults::Faults;
+use ledger::Ledger;
 use line::InProcess;
 use random::Random;
+use recipient::Reception;
 
 const CONSUMER_KEY: &str = "simulator-consumer-key";
 const CONSUMER_SECRET: &str = "simulator-consumer-secret";
@@ -89,6 +99,8 @@ struct Shared {
     state: Mutex<State>,
     /// Wakes whoever delivers callbacks.
     scheduled: Notify,
+    /// Wakes whoever takes results.
+    results_scheduled: Notify,
 }
 
 #[derive(Clone)]
@@ -98,6 +110,15 @@ struct Settings {
     answer_time: Option<Duration>,
     tokens_coexist: Coexistence,
     reach: Reach,
+    duplicates: Duplicates,
+    result_time: Duration,
+}
+
+/// What becomes of a payout whose id is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Duplicates {
+    Refused,
+    DeclinedByResult,
 }
 
 /// Whether a new token voids the ones before, as Safaricom's FAQ says.
@@ -123,7 +144,13 @@ struct State {
     prompts: Vec<Prompt>,
     scripts: HashMap<Msisdn, Behaviour>,
     everyone: Option<Behaviour>,
-    deliveries: Deliveries,
+    receptions: HashMap<Msisdn, Reception>,
+    every_reception: Option<Reception>,
+    callbacks: Deliveries,
+    results: Deliveries,
+    ledger: Ledger,
+    /// In a row.
+    wrong_credentials: u32,
     faults: Faults,
     calls: HashMap<Route, usize>,
     last_query: Option<Instant>,
@@ -216,31 +243,6 @@ impl Simulator {
         Merchant::till(STORE.parse().expect("a short code"), TILL.parse().expect("a till number"), PASSKEY)
     }
 
-    /// The certificate to make a security credential with. Its private key is in this crate, for everybody to read.
-    ///
-    /// ```
-    /// use daraja::{SecurityCredential, simulator::Simulator};
-    ///
-    /// let simulator = Simulator::new();
-    /// let credential = SecurityCredential::encrypt(&simulator.initiator_password(), &simulator.certificate())?;
-    /// assert_eq!(credential.expose().len(), 344);
-    /// # Ok::<(), daraja::Error>(())
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// Never, as the certificate is its own.
-    #[must_use]
-    pub fn certificate(&self) -> Certificate {
-        credential::certificate()
-    }
-
-    /// The password of the initiator whom it knows.
-    #[must_use]
-    pub fn initiator_password(&self) -> InitiatorPassword {
-        InitiatorPassword::new(credential::PASSWORD)
-    }
-
     /// A callback URL that it accepts. In process nothing is posted to it: see [`deliver_to`](Self::deliver_to).
     ///
     /// # Panics
@@ -286,10 +288,11 @@ impl Simulator {
         self.lock().calls.get(&route).copied().unwrap_or_default()
     }
 
-    /// How many callbacks are still to be delivered.
+    /// How many callbacks and results are still to be delivered.
     #[must_use]
     pub fn undelivered(&self) -> usize {
-        self.lock().deliveries.len()
+        let state = self.lock();
+        state.callbacks.len().saturating_add(state.results.len())
     }
 
     /// Answers one request as Daraja would: the core, without network, faults or delays.
@@ -301,7 +304,7 @@ impl Simulator {
     /// Delivers callbacks into an inbox when they are due. The future never ends: drop it when enough was delivered.
     pub async fn deliver_to(&self, inbox: &Inbox) -> Infallible {
         loop {
-            let delivery = self.next_delivery().await;
+            let delivery = self.next_delivery(Mail::Callback).await;
             match StkCallback::parse(&delivery.body) {
                 Ok(callback) => inbox.deliver(callback),
                 Err(error) => tracing::error!(%error, "the simulator wrote a callback that cannot be read"),
@@ -309,11 +312,11 @@ impl Simulator {
         }
     }
 
-    /// Waits for the next callback that is due, and takes it.
-    async fn next_delivery(&self) -> Delivery {
+    /// Waits for the next delivery of this kind that is due, and takes it.
+    async fn next_delivery(&self, kind: Mail) -> Delivery {
         loop {
-            let changed = self.shared.scheduled.notified();
-            let due = match self.lock().deliveries.take_due(Instant::now()) {
+            let changed = self.shared.notify(kind).notified();
+            let due = match self.lock().mail(kind).take_due(Instant::now()) {
                 Ok(delivery) => return delivery,
                 Err(due) => due,
             };
@@ -324,9 +327,9 @@ impl Simulator {
         }
     }
 
-    fn schedule(&self, state: &mut State, due: Instant, delivery: Delivery) {
-        state.deliveries.schedule(due, delivery);
-        self.shared.scheduled.notify_one();
+    fn schedule(&self, state: &mut State, kind: Mail, due: Instant, delivery: Delivery) {
+        state.mail(kind).schedule(due, delivery);
+        self.shared.notify(kind).notify_one();
     }
 
     fn count(&self, route: Route) {
@@ -337,6 +340,30 @@ impl Simulator {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn notify(&self, kind: Mail) -> &Notify {
+        match kind {
+            Mail::Callback => &self.scheduled,
+            Mail::Result => &self.results_scheduled,
+        }
+    }
+}
+
+impl State {
+    fn mail(&mut self, kind: Mail) -> &mut Deliveries {
+        match kind {
+            Mail::Callback => &mut self.callbacks,
+            Mail::Result => &mut self.results,
+        }
+    }
+}
+
+impl Duplicates {
+    fn are_taken(self) -> bool {
+        self == Self::DeclinedByResult
     }
 }
 

@@ -25,7 +25,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::{CONSUMER_KEY, CONSUMER_SECRET, Delivery, PASSKEY, PAYBILL, Reach, Simulator, line::EndingKind};
+use super::{CONSUMER_KEY, CONSUMER_SECRET, Delivery, Mail, PASSKEY, PAYBILL, Reach, Simulator, line::EndingKind};
 use crate::{
     Environment,
     client::{Client, ClientBuilder},
@@ -260,7 +260,10 @@ async fn post_callbacks(simulator: Simulator) {
     };
     let mut posts = JoinSet::new();
     loop {
-        let delivery = simulator.next_delivery().await;
+        let delivery = tokio::select! {
+            callback = simulator.next_delivery(Mail::Callback) => callback,
+            result = simulator.next_delivery(Mail::Result) => result,
+        };
         while posts.try_join_next().is_some() {}
         posts.spawn(post(transport.clone(), simulator.shared.settings.reach, delivery));
     }

@@ -4,20 +4,14 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use serde::de::MapAccess;
 
 use super::failure::{Source, StkFailure};
 use crate::{
     CheckoutRequestId, Kes, MerchantRequestId, Msisdn, ReceiptNumber, ResultCode, Timestamp,
     error::{DecodeError, redact},
-    wire::{Key, MalformedJson, Scalar, Text},
+    wire::{Fields, Named, Object, Once, Quote, Scalar, Told, next_text, read_posted, skip},
 };
-
-/// The largest callback that is read, in bytes. Real ones have about 600.
-const MAX_BYTES: usize = 64 * 1024;
 
 /// What became of a push, as Daraja's callback tells it.
 ///
@@ -98,15 +92,7 @@ impl StkCallback {
     ///
     /// [`DecodeError`] if it is larger than 64 KiB, no JSON, names no push or no code, or gives either twice, differently.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
-        let problem = |problem: String, text: &str| DecodeError::new(None, problem, text);
-        if body.len() > MAX_BYTES {
-            return Err(problem(format!("has {} bytes, more than the {MAX_BYTES} that are read", body.len()), ""));
-        }
-        let text = std::str::from_utf8(body).map_err(|error| problem(format!("is not UTF-8: {error}"), ""))?;
-        let text = text.trim_start_matches('\u{feff}');
-        let read: Wrapped<'_> =
-            serde_json::from_str(text).map_err(|error| problem(MalformedJson(error).to_string(), text))?;
-        read.0.finish().map_err(|what| problem(what.to_owned(), text))
+        read_posted(body, Quote::Redacted, Read::finish)
     }
 }
 
@@ -141,54 +127,13 @@ struct Items<'a> {
     completed_at: Option<Timestamp>,
 }
 
-/// A value that decides something: it may be repeated, but not contradicted.
-#[derive(Default)]
-enum Once<T> {
-    #[default]
-    Absent,
-    Given(T),
-    Contradicted,
-}
-
-impl<T: PartialEq> Once<T> {
-    fn add(&mut self, value: T) {
-        *self = match std::mem::take(self) {
-            Self::Absent => Self::Given(value),
-            Self::Given(first) if first == value => Self::Given(first),
-            _ => Self::Contradicted,
-        };
-    }
-
-    /// What cannot be read contradicts what can.
-    fn add_read(&mut self, value: Option<T>) {
-        match value {
-            Some(value) => self.add(value),
-            None => *self = Self::Contradicted,
-        }
-    }
-
-    fn given(self) -> Option<T> {
-        match self {
-            Self::Given(value) => Some(value),
-            Self::Absent | Self::Contradicted => None,
-        }
-    }
-}
-
 impl Read<'_> {
     fn finish(self) -> Result<StkCallback, &'static str> {
-        let id = match self.checkout_request_id {
-            Once::Given(id) => id.parse().map_err(|_| "holds no readable CheckoutRequestID")?,
-            Once::Absent => return Err("holds no CheckoutRequestID"),
-            Once::Contradicted => return Err("holds two different CheckoutRequestIDs"),
-        };
-        let code = match self.code {
-            Once::Given(code) => code,
-            Once::Absent => return Err("holds no ResultCode"),
-            Once::Contradicted => return Err("holds two different ResultCodes"),
-        };
+        let id = self.checkout_request_id;
+        let id = id.required("holds no CheckoutRequestID", "holds two different CheckoutRequestIDs")?;
+        let code = self.code.required("holds no ResultCode", "holds two different ResultCodes")?;
         Ok(StkCallback {
-            checkout_request_id: id,
+            checkout_request_id: id.parse().map_err(|_| "holds no readable CheckoutRequestID")?,
             merchant_request_id: self.merchant_request_id.and_then(|id| id.parse().ok()),
             outcome: conclude(code, self.description.as_deref().unwrap_or_default(), self.items),
         })
@@ -198,11 +143,7 @@ impl Read<'_> {
 /// Paid only with a zero code and a receipt that is not a dummy; failed only with a code that is known to be final.
 fn conclude(code: ResultCode, description: &str, items: Items<'_>) -> StkOutcome {
     let Items { receipt, amount, payer, completed_at } = items;
-    let receipt = match receipt {
-        Once::Absent => Told::Nothing,
-        Once::Given(text) => Told::read(text.trim()),
-        Once::Contradicted => Told::Rubbish,
-    };
+    let receipt = Told::of(receipt);
     let unproven = |code| StkOutcome::Unproven(StkUnproven { code, description: redact(description, 200).into() });
     match (code.is_success(), receipt) {
         (true, Told::Receipt(receipt)) => {
@@ -217,147 +158,23 @@ fn conclude(code: ResultCode, description: &str, items: Items<'_>) -> StkOutcome
     }
 }
 
-/// What was said of a receipt.
-enum Told {
-    /// No receipt, or the dummy that failed requests carry.
-    Nothing,
-    Receipt(ReceiptNumber),
-    /// Something that is no receipt: `0`, `null`, or two different ones.
-    Rubbish,
-}
-
-impl Told {
-    fn read(text: &str) -> Self {
-        match text.parse::<ReceiptNumber>() {
-            Ok(receipt) if receipt.is_placeholder() => Self::Nothing,
-            Ok(receipt) if receipt.proves_a_payment() => Self::Receipt(receipt),
-            _ => Self::Rubbish,
-        }
-    }
-}
-
-/// The whole document: `{"Body":{"stkCallback":{..}}}`, or the inner parts alone, as proxies have been seen to send.
-struct Wrapped<'a>(Read<'a>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Wrapped<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut read = Read::default();
-        deserializer.deserialize_any(Level(&mut read))?;
-        Ok(Self(read))
-    }
-}
-
-/// One object of the document. All levels are read by the same visitor: the keys do not overlap.
-struct Level<'r, 'a>(&'r mut Read<'a>);
-
-impl<'de: 'a, 'a> DeserializeSeed<'de> for Level<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de: 'a, 'a> Visitor<'de> for Level<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self(read) = self;
-        while let Some(Key(key)) = map.next_key()? {
-            match &*key {
-                "Body" | "stkCallback" => map.next_value_seed(Level(read))?,
-                "CallbackMetadata" => map.next_value_seed(Metadata(&mut read.items))?,
-                "CheckoutRequestID" => {
-                    if let Some(id) = text(&mut map)? {
-                        read.checkout_request_id.add(id);
-                    }
-                }
-                "ResultCode" => read.code.add(map.next_value()?),
-                "MerchantRequestID" => read.merchant_request_id = text(&mut map)?,
-                "ResultDesc" => read.description = text(&mut map)?,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+/// The whole document, `{"Body":{"stkCallback":{..}}}`, or the inner parts alone, as proxies have been seen to send. All
+/// levels are read alike: the keys do not overlap.
+impl<'a> Fields<'a> for Read<'a> {
+    fn field<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            "Body" | "stkCallback" => map.next_value_seed(Object(self)),
+            "CallbackMetadata" => {
+                map.next_value_seed(Named(&mut |name: Cow<'a, str>, value| self.items.add(&name, value)))
             }
-        }
-        Ok(())
-    }
-}
-
-fn text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Cow<'de, str>>, A::Error> {
-    let Text(text) = map.next_value()?;
-    Ok(text.filter(|text| !text.is_empty()))
-}
-
-/// `CallbackMetadata`, its `Item`s in a list or alone, and each of them: whatever stands there, an item is found by its
-/// `Name`. Anything of another shape holds no item.
-struct Metadata<'i, 'a>(&'i mut Items<'a>);
-
-impl<'de: 'a, 'a> DeserializeSeed<'de> for Metadata<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de: 'a, 'a> Visitor<'de> for Metadata<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("metadata")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self(items) = self;
-        let (mut name, mut value) = (None, None);
-        while let Some(Key(key)) = map.next_key()? {
-            match &*key {
-                "Item" => map.next_value_seed(Metadata(items))?,
-                "Name" => name = map.next_value::<Text<'de>>()?.0,
-                "Value" => value = map.next_value::<Option<Scalar<'de>>>()?,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+            "CheckoutRequestID" => {
+                next_text(map).map(|id| id.into_iter().for_each(|id| self.checkout_request_id.add(id)))
             }
+            "ResultCode" => map.next_value().map(|code| self.code.add(code)),
+            "MerchantRequestID" => next_text(map).map(|id| self.merchant_request_id = id),
+            "ResultDesc" => next_text(map).map(|words| self.description = words),
+            _ => skip(map),
         }
-        if let (Some(name), Some(value)) = (name, value) {
-            items.add(&name, value);
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Metadata(self.0))?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<(), E> {
-        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use url::Url;
 use super::Merchant;
 use crate::{
     AccountReference, Answer, CheckoutRequestId, MerchantRequestId, Msisdn, Operation, Repeat, Result, Rules,
-    Shillings, Timestamp, TransactionDesc, config::WithoutPath, error::Invalid, wire::Text,
+    Shillings, Timestamp, TransactionDesc, callback_url, config::WithoutPath, error::Invalid, wire::Text,
 };
 
 pub(crate) const PUSH_PATH: &str = "/mpesa/stkpush/v1/processrequest";
@@ -113,7 +113,7 @@ impl Operation for StkPush {
     fn check(&self, rules: &Rules) -> Result<()> {
         rules.check_line(self.payer)?;
         rules.limits().check_stk(self.amount)?;
-        check_callback_url(&self.callback_url, rules)?;
+        callback_url::check("callback URL", &self.callback_url, rules)?;
         if rules.environment().is_production() && self.merchant.uses_public_passkey() {
             let reason = "it is the sandbox's public passkey: production has one of its own, from the Go Live mail";
             return Err(Invalid::new("passkey", reason).into());
@@ -179,28 +179,6 @@ impl fmt::Debug for StkAccepted {
             .field("merchant_request_id", &self.merchant_request_id)
             .finish_non_exhaustive()
     }
-}
-
-/// What Daraja documents for C2B URLs only is a warning here: such words have been seen to work for M-PESA Express.
-fn check_callback_url(url: &Url, rules: &Rules) -> Result<(), Invalid> {
-    const WORDS: [&str; 9] = ["mpesa", "m-pesa", "safaricom", "exec", "exe", "cmd", "sql", "query", "ngrok"];
-    let invalid = |reason: &'static str| Err(Invalid::new("callback URL", reason));
-    match url.scheme() {
-        "https" => {}
-        "http" if !rules.environment().is_production() => {}
-        "http" => return invalid("production calls back over https only"),
-        _ => return invalid("it must begin with https://"),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return invalid("it must hold no user name or password");
-    }
-    if tracing::enabled!(tracing::Level::WARN) {
-        let lower = url.as_str().to_ascii_lowercase();
-        if let Some(word) = WORDS.into_iter().find(|word| lower.contains(word)) {
-            tracing::warn!(word, "the callback URL holds a word that the Daraja portal warns about");
-        }
-    }
-    Ok(())
 }
 
 /// The request as it stands on the wire; the simulator reads it with amount and phone as text.

@@ -100,6 +100,41 @@ opaque_id! {
     CheckoutRequestId, "checkout request id", without_number
 }
 
+opaque_id! {
+    /// The gateway's id of a request that is answered later by a result, such as `AG_20240706_20106e9209f64bebd05b`.
+    ///
+    /// ```
+    /// use daraja::ConversationId;
+    /// let id = ConversationId::new("AG_20240706_20106e9209f64bebd05b")?;
+    /// assert_eq!(id.as_str(), "AG_20240706_20106e9209f64bebd05b");
+    /// # Ok::<(), daraja::error::Invalid>(())
+    /// ```
+    ConversationId, "conversation id", std::convert::identity
+}
+
+opaque_id! {
+    /// The id by which Daraja tells a payout that is sent again from a second payout: at most 128 characters.
+    ///
+    /// A payout has one from birth, [at random](Self::random) unless you give your own. One of your own must never have
+    /// been used for another payout, in any program that pays from the same short code. Store it before sending.
+    ///
+    /// ```
+    /// use daraja::OriginatorConversationId;
+    /// let own: OriginatorConversationId = "supplier-7-invoice-1042".parse()?;
+    /// assert_ne!(OriginatorConversationId::random(), OriginatorConversationId::random());
+    /// # Ok::<(), daraja::error::Invalid>(())
+    /// ```
+    OriginatorConversationId, "originator conversation id", std::convert::identity
+}
+
+impl OriginatorConversationId {
+    /// A random UUID, by the operating system's generator.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(uuid::Uuid::new_v4().to_string().into())
+    }
+}
+
 fn check(what: &'static str, id: &str) -> Result<(), Invalid> {
     // What every id looks like that was ever seen; the rest is for the few that do not, and for the reason why not. A
     // fold that looks at every byte costs a fifth of a search that stops.

@@ -4,6 +4,7 @@ mod ids;
 mod inline;
 mod money;
 mod msisdn;
+mod party;
 mod receipt;
 mod reference;
 mod short_code;
@@ -11,11 +12,12 @@ mod timestamp;
 mod wire;
 
 pub use self::{
-    ids::{CheckoutRequestId, MerchantRequestId},
+    ids::{CheckoutRequestId, ConversationId, MerchantRequestId, OriginatorConversationId},
     money::{Kes, Limits, Shillings},
     msisdn::Msisdn,
+    party::Party,
     receipt::ReceiptNumber,
-    reference::{AccountReference, TransactionDesc},
+    reference::{AccountReference, Occasion, Remarks, TransactionDesc},
     short_code::{ShortCode, TillNumber},
     timestamp::Timestamp,
 };

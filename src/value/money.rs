@@ -280,19 +280,31 @@ impl Limits {
     }
 
     pub(crate) fn check_stk(&self, amount: Shillings) -> Result<(), Invalid> {
-        let allowed = self.stk();
-        if allowed.contains(&amount) {
-            return Ok(());
-        }
-        let (least, most) = allowed.into_inner();
-        Err(Invalid::new(
-            WHAT,
-            format!(
-                "{amount} shillings are outside the limits of one M-PESA Express payment, {least} to {most}; \
-                 limits are data: set yours with `Limits::with_stk`"
-            ),
-        ))
+        check_within(amount, self.stk(), "M-PESA Express payment", "with_stk")
     }
+
+    pub(crate) fn check_b2c(&self, amount: Shillings) -> Result<(), Invalid> {
+        check_within(amount, self.b2c(), "payout", "with_b2c")
+    }
+}
+
+fn check_within(
+    amount: Shillings,
+    allowed: RangeInclusive<Shillings>,
+    what: &str,
+    setter: &str,
+) -> Result<(), Invalid> {
+    if allowed.contains(&amount) {
+        return Ok(());
+    }
+    let (least, most) = allowed.into_inner();
+    Err(Invalid::new(
+        WHAT,
+        format!(
+            "{amount} shillings are outside the limits of one {what}, {least} to {most}; \
+             limits are data: set yours with `Limits::{setter}`"
+        ),
+    ))
 }
 
 impl Default for Limits {
@@ -483,6 +495,12 @@ mod tests {
         let own = limits.with_stk(amount(5)..=amount(70_000)).with_b2c(amount(50)..=amount(60));
         assert_eq!((own.stk(), own.b2c()), (amount(5)..=amount(70_000), amount(50)..=amount(60)));
         assert!(own.check_stk(amount(4)).is_err() && own.check_stk(amount(5)).is_ok());
+        assert!(own.check_b2c(amount(49)).is_err() && own.check_b2c(amount(50)).is_ok());
+        assert_eq!(
+            limits.check_b2c(amount(9)).unwrap_err().to_string(),
+            "invalid amount: 9 shillings are outside the limits of one payout, 10 to 250000; \
+             limits are data: set yours with `Limits::with_b2c`"
+        );
         assert_eq!(
             own.check_stk(amount(70_001)).unwrap_err().to_string(),
             "invalid amount: 70001 shillings are outside the limits of one M-PESA Express payment, 5 to 70000; \

@@ -97,6 +97,33 @@ short_text! {
     TransactionDesc, "transaction description", 1..=13
 }
 
+short_text! {
+    /// A note on a payout, a query or a reversal, 2 to 100 characters, for the books of both sides. The same characters
+    /// are allowed as in an [`AccountReference`], and nothing is cut off or rewritten.
+    ///
+    /// ```
+    /// use daraja::Remarks;
+    /// let note: Remarks = "Invoice 1042 of March".parse()?;
+    /// assert_eq!(note.as_str(), "Invoice 1042 of March");
+    /// assert!("A".parse::<Remarks>().is_err());
+    /// # Ok::<(), daraja::error::Invalid>(())
+    /// ```
+    Remarks, "remarks", 2..=100
+}
+
+short_text! {
+    /// A further note on a payout, a query or a reversal, 1 to 100 characters. The same characters are allowed as in an
+    /// [`AccountReference`], and nothing is cut off or rewritten.
+    ///
+    /// ```
+    /// use daraja::Occasion;
+    /// let occasion: Occasion = "March 2026".parse()?;
+    /// assert_eq!(occasion.as_str(), "March 2026");
+    /// # Ok::<(), daraja::error::Invalid>(())
+    /// ```
+    Occasion, "occasion", 1..=100
+}
+
 fn keep<const MOST: usize>(text: &str, fewest: usize) -> Result<Inline<MOST>, String> {
     let is_safe = |c: &char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '.' | '-' | '_' | '/');
     if let Some(c) = text.chars().find(|c| !is_safe(c)) {
@@ -166,9 +193,18 @@ mod tests {
     }
 
     #[test]
-    fn the_lower_limit_is_kept_too() {
-        assert!(keep::<100>("A", 2).is_err());
-        assert_eq!(keep::<100>("OK", 2).unwrap().as_str(), "OK");
+    fn remarks_have_two_to_a_hundred_characters() {
+        for length in [2, 100] {
+            assert_eq!("A".repeat(length).parse::<Remarks>().unwrap().as_str().len(), length);
+        }
+        for (length, text) in [(1, "A"), (101, "AAAA********************…")] {
+            assert_eq!(
+                "A".repeat(length).parse::<Remarks>().unwrap_err().to_string(),
+                format!("invalid remarks {text:?}: 2 to 100 characters are allowed, and it has {length}")
+            );
+        }
+        assert_eq!("A".parse::<Occasion>().unwrap().as_str(), "A");
+        assert!("A".repeat(101).parse::<Occasion>().is_err());
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! Daraja's times: fourteen digits of East Africa Time.
 
-use std::{array, fmt, ops::RangeInclusive, str::FromStr};
+use std::{array, fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, TimeZone, Timelike, Utc};
 
@@ -12,6 +12,8 @@ use crate::error::Invalid;
 
 const WHAT: &str = "timestamp";
 const DIGITS: usize = 14;
+/// The length of `06.07.2024 22:48:52`.
+const DOTTED: usize = 19;
 const YEARS: RangeInclusive<i32> = 1970..=9999;
 const EARLIEST: u64 = 19_700_101_000_000;
 const LATEST: u64 = 99_991_231_235_959;
@@ -68,6 +70,28 @@ impl Timestamp {
     pub(crate) fn from_utc(now: DateTime<Utc>) -> Self {
         let nearest = if now.timestamp() < 0 { EARLIEST } else { LATEST };
         Self::try_from(now).unwrap_or_else(|_| Self::from_digits(nearest).expect("a real date and time"))
+    }
+
+    /// Reads a B2C result's `06.07.2024 22:48:52`, which is East Africa Time as well, and the usual fourteen digits.
+    pub(crate) fn from_dotted(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let is_separator = |c: char| matches!(c, '.' | ' ' | ':');
+        let parts: Vec<&str> = text.split(is_separator).collect();
+        let [day, month, year, time @ ..] = parts.as_slice() else { return text.parse().ok() };
+        let digits = [&[*year, *month, *day], time].concat().concat();
+        digits.parse().ok().filter(|_| text.len() == DOTTED)
+    }
+
+    /// The instant this much later, as far as the years that can be shown go.
+    pub(crate) fn after(self, pause: Duration) -> Self {
+        let pause = chrono::TimeDelta::from_std(pause).unwrap_or(chrono::TimeDelta::MAX);
+        let later = DateTime::<Utc>::from(self).checked_add_signed(pause).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        Self::from_utc(later)
+    }
+
+    /// How long after another instant this one is; `None` if it is before it.
+    pub(crate) fn since(self, earlier: Self) -> Option<Duration> {
+        self.0.signed_duration_since(earlier.0).to_std().ok()
     }
 
     fn from_digits(number: u64) -> Option<Self> {
@@ -203,6 +227,27 @@ mod tests {
         }
         assert!(Timestamp::try_from(DateTime::<Utc>::MAX_UTC).is_err());
         assert!(Timestamp::try_from(DateTime::<Utc>::MIN_UTC).is_err());
+    }
+
+    #[test]
+    fn the_dotted_form_of_results_is_read_too() {
+        for text in ["06.07.2024 22:48:52", " 06.07.2024 22:48:52 ", "20240706224852"] {
+            assert_eq!(Timestamp::from_dotted(text).unwrap().to_string(), "20240706224852", "{text}");
+        }
+        for text in ["", "6.7.2024 22:48:52", "31.02.2024 22:48:52", "06.07.24 22:48:52.00", "2024.07.06 22:48:52", "."]
+        {
+            assert_eq!(Timestamp::from_dotted(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn pauses_are_added_and_told() {
+        let noon: Timestamp = "20240402120000".parse().unwrap();
+        let later = noon.after(Duration::from_secs(90));
+        assert_eq!(later.to_string(), "20240402120130");
+        assert_eq!(later.since(noon), Some(Duration::from_secs(90)));
+        assert_eq!(noon.since(later), None);
+        assert_eq!(noon.after(Duration::MAX).to_string(), "99991231235959");
     }
 
     #[test]

@@ -1,0 +1,145 @@
+//! The result of a payout: what became of it, told once. Daraja page: "Business To Customer (B2C)".
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::failure::B2cFailure;
+use crate::{
+    ConversationId, Kes, OriginatorConversationId, Party, ReceiptNumber, ResultCode, Timestamp,
+    error::{DecodeError, redact},
+    initiated::Envelope,
+    wire::Told,
+};
+
+/// What became of a payout, as Daraja's result tells it.
+///
+/// A result comes once, unsigned: believe it only if it came to a URL that nobody can guess. It may come before the answer
+/// to the payment, late, or never. [`Payout::take_result`](crate::Payout::take_result) compares it with what was sent.
+///
+/// ```
+/// use daraja::{B2cOutcome, B2cResult, Kes};
+///
+/// let result = B2cResult::parse(br#"{"Result":{"ResultType":0,"ResultCode":0,
+///     "ResultDesc":"The service request is processed successfully.",
+///     "OriginatorConversationID":"supplier-7-invoice-1042","ConversationID":"AG_20240706_20106e9209f64bebd05b",
+///     "TransactionID":"SG632NMUAB","ResultParameters":{"ResultParameter":[
+///         {"Key":"TransactionAmount","Value":10},{"Key":"TransactionReceipt","Value":"SG632NMUAB"},
+///         {"Key":"ReceiverPartyPublicName","Value":"254700000001 - NAME SURNAME"},
+///         {"Key":"TransactionCompletedDateTime","Value":"06.07.2024 22:48:52"},
+///         {"Key":"B2CUtilityAccountAvailableFunds","Value":8959269.60}]}}}"#)?;
+/// let B2cOutcome::Paid(payout) = result.outcome else { panic!("paid") };
+/// assert_eq!(payout.receipt.as_str(), "SG632NMUAB");
+/// assert_eq!(payout.recipient.unwrap().name(), Some("NAME SURNAME"));
+/// assert_eq!(payout.utility_balance, Some(Kes::from_cents(895_926_960)));
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct B2cResult {
+    /// The id of the payment: your own, except in version 1.
+    pub originator_conversation_id: Option<OriginatorConversationId>,
+    /// The gateway's id of the payment.
+    pub conversation_id: Option<ConversationId>,
+    /// What became of it.
+    pub outcome: B2cOutcome,
+}
+
+/// What became of a payout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum B2cOutcome {
+    /// The money was paid: a zero code and a receipt.
+    Paid(B2cPayout),
+    /// No money was paid, finally.
+    Failed(B2cFailure),
+    /// Neither is proved: ask with a [`TransactionStatusQuery`](crate::TransactionStatusQuery), and do not pay again.
+    Unproven(B2cUnproven),
+}
+
+/// Money that was paid out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct B2cPayout {
+    /// M-PESA's receipt: the one identity of this money, in the recipient's SMS as well.
+    pub receipt: ReceiptNumber,
+    /// What was paid. Compare it with what was sent.
+    pub amount: Option<Kes>,
+    /// Who was paid, number and name: personal data.
+    pub recipient: Option<Party>,
+    /// When it was paid.
+    pub completed_at: Option<Timestamp>,
+    /// Whether the recipient is a registered customer of M-PESA.
+    pub recipient_is_registered: Option<bool>,
+    /// What is left in the utility account, which payouts are made from.
+    pub utility_balance: Option<Kes>,
+    /// What is left in the working account.
+    pub working_balance: Option<Kes>,
+    /// What is left in the account of charges; it can be negative.
+    pub charges_balance: Option<Kes>,
+}
+
+/// A result that proves nothing: a zero code without a receipt, or a code that is not known to be final.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct B2cUnproven {
+    /// Daraja's code. 15 says that the id was seen before; it does not say what became of it.
+    pub code: ResultCode,
+    /// Daraja's words.
+    pub description: Box<str>,
+}
+
+impl fmt::Debug for B2cUnproven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("B2cUnproven").field("code", &self.code).finish_non_exhaustive()
+    }
+}
+
+impl B2cResult {
+    /// Reads a result's body, of B2C v1 and v3, with ID check, and of B2Pochi. Unknown keys are let pass, and so is
+    /// anything but the code.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], which quotes nothing, if it is larger than 64 KiB, no JSON, has no code, or gives code or ids
+    /// twice, differently.
+    pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
+        Envelope::parse(body, |envelope, code, (originator_conversation_id, conversation_id)| Self {
+            originator_conversation_id,
+            conversation_id,
+            outcome: conclude(&envelope, code),
+        })
+    }
+}
+
+/// Paid only with a zero code and a receipt that is not a dummy; failed only with a code that is known to be final.
+fn conclude(envelope: &Envelope<'_>, code: ResultCode) -> B2cOutcome {
+    let description = envelope.description();
+    let unproven = |code| B2cOutcome::Unproven(B2cUnproven { code, description: redact(description, 200).into() });
+    match (code.is_success(), envelope.receipt("TransactionReceipt"), envelope.transaction_id()) {
+        // The receipt stands in two places, and they have to agree.
+        (true, Told::Receipt(receipt), Told::Receipt(other)) if receipt != other => unproven(code),
+        (true, Told::Receipt(receipt), _) => B2cOutcome::Paid(paid(envelope, receipt)),
+        // A failure carries a TransactionID as well; that is no receipt.
+        (false, Told::Nothing, _) => B2cFailure::known(code, description).map_or_else(unproven, B2cOutcome::Failed),
+        _ => unproven(code),
+    }
+}
+
+fn paid(envelope: &Envelope<'_>, receipt: ReceiptNumber) -> B2cPayout {
+    let registered = envelope.text("B2CRecipientIsRegisteredCustomer");
+    B2cPayout {
+        receipt,
+        amount: envelope.kes("TransactionAmount"),
+        recipient: envelope.party("ReceiverPartyPublicName"),
+        completed_at: envelope.timestamp("TransactionCompletedDateTime"),
+        recipient_is_registered: registered.and_then(|word| match word.trim() {
+            "Y" | "y" => Some(true),
+            "N" | "n" => Some(false),
+            _ => None,
+        }),
+        utility_balance: envelope.kes("B2CUtilityAccountAvailableFunds"),
+        working_balance: envelope.kes("B2CWorkingAccountAvailableFunds"),
+        charges_balance: envelope.kes("B2CChargesPaidAccountAvailableFunds"),
+    }
+}

@@ -1,0 +1,28 @@
+//! What is asked of the URLs that Daraja is to post to.
+
+use url::Url;
+
+use crate::{Rules, error::Invalid};
+
+/// What Daraja documents for C2B URLs only is a warning here: such words have been seen to work elsewhere.
+const WORDS: [&str; 9] = ["mpesa", "m-pesa", "safaricom", "exec", "exe", "cmd", "sql", "query", "ngrok"];
+
+pub(crate) fn check(what: &'static str, url: &Url, rules: &Rules) -> Result<(), Invalid> {
+    let invalid = |reason: &'static str| Err(Invalid::new(what, reason));
+    match url.scheme() {
+        "https" => {}
+        "http" if !rules.environment().is_production() => {}
+        "http" => return invalid("production calls back over https only"),
+        _ => return invalid("it must begin with https://"),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return invalid("it must hold no user name or password");
+    }
+    if tracing::enabled!(tracing::Level::WARN) {
+        let lower = url.as_str().to_ascii_lowercase();
+        if let Some(word) = WORDS.into_iter().find(|word| lower.contains(word)) {
+            tracing::warn!(word, "the {what} holds a word that the Daraja portal warns about");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The envelope that every result comes in: `{"Result":{..}}`, read in one pass, by name.
+
+use std::borrow::Cow;
+
+use serde::de::MapAccess;
+
+use crate::{
+    ConversationId, Kes, OriginatorConversationId, Party, ResultCode, Timestamp,
+    error::DecodeError,
+    wire::{Fields, Named, Object, Once, Quote, Scalar, Told, next_text, read_posted, skip},
+};
+
+/// What a result held, before anything is concluded from it.
+#[derive(Default)]
+pub(crate) struct Envelope<'a> {
+    code: Once<ResultCode>,
+    description: Option<Cow<'a, str>>,
+    originator_conversation_id: Once<Cow<'a, str>>,
+    conversation_id: Once<Cow<'a, str>>,
+    transaction_id: Option<Cow<'a, str>>,
+    parameters: Vec<(Cow<'a, str>, Scalar<'a>)>,
+}
+
+/// The ids that a result goes by.
+pub(crate) type Ids = (Option<OriginatorConversationId>, Option<ConversationId>);
+
+impl<'a> Envelope<'a> {
+    /// Reads a result's body. No error quotes it: results hold names.
+    pub(crate) fn parse<T>(
+        body: &'a [u8],
+        conclude: impl FnOnce(Self, ResultCode, Ids) -> T,
+    ) -> Result<T, DecodeError> {
+        read_posted(body, Quote::Nothing, |mut read: Self| {
+            let code = std::mem::take(&mut read.code);
+            let code = code.required("holds no ResultCode", "holds two different ResultCodes")?;
+            let ids = read.ids()?;
+            Ok(conclude(read, code, ids))
+        })
+    }
+
+    fn ids(&mut self) -> Result<Ids, &'static str> {
+        let originator = std::mem::take(&mut self.originator_conversation_id);
+        let conversation = std::mem::take(&mut self.conversation_id);
+        if matches!(originator, Once::Contradicted) || matches!(conversation, Once::Contradicted) {
+            return Err("names two different requests");
+        }
+        Ok((originator.given().and_then(|id| id.parse().ok()), conversation.given().and_then(|id| id.parse().ok())))
+    }
+
+    /// Daraja's words.
+    pub(crate) fn description(&self) -> &str {
+        self.description.as_deref().unwrap_or_default()
+    }
+
+    /// The id of the transaction that the result is itself about: a failed request carries one as well.
+    pub(crate) fn transaction_id(&self) -> Told {
+        let mut told = Once::Absent;
+        if let Some(id) = &self.transaction_id {
+            told.add(Cow::Borrowed(&**id));
+        }
+        Told::of(told)
+    }
+
+    /// Everything that is given under a name.
+    fn all(&self, name: &'static str) -> impl Iterator<Item = &Scalar<'a>> {
+        self.parameters.iter().filter(move |(given, _)| given == name).map(|(_, value)| value)
+    }
+
+    /// A text, not empty: the first one that is given.
+    pub(crate) fn text(&self, name: &'static str) -> Option<Cow<'_, str>> {
+        self.all(name).filter_map(Scalar::to_text).find(|text| !text.trim().is_empty())
+    }
+
+    pub(crate) fn party(&self, name: &'static str) -> Option<Party> {
+        self.text(name).map(|text| Party::new(text.into_owned()))
+    }
+
+    /// A time, in either of the two ways that results write it.
+    pub(crate) fn timestamp(&self, name: &'static str) -> Option<Timestamp> {
+        self.text(name).and_then(|text| Timestamp::from_dotted(&text))
+    }
+
+    /// An amount, unless it is contradicted.
+    pub(crate) fn kes(&self, name: &'static str) -> Option<Kes> {
+        let mut amount = Once::default();
+        self.all(name).for_each(|value| amount.add_read(value.to_kes()));
+        amount.given()
+    }
+
+    pub(crate) fn receipt(&self, name: &'static str) -> Told {
+        let mut receipt = Once::Absent;
+        let texts = self.all(name).filter_map(Scalar::to_text);
+        texts.filter(|text| !text.trim().is_empty()).for_each(|text| receipt.add(text));
+        Told::of(receipt)
+    }
+}
+
+/// The whole document, or the inner part alone: both levels are read alike, as the keys do not overlap.
+impl<'a> Fields<'a> for Envelope<'a> {
+    fn field<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            "Body" | "Result" => map.next_value_seed(Object(self)),
+            "ResultCode" => map.next_value().map(|code| self.code.add(code)),
+            "ResultDesc" => next_text(map).map(|words| self.description = words),
+            "TransactionID" => next_text(map).map(|id| self.transaction_id = id),
+            "OriginatorConversationID" | "OriginatorCoversationID" => {
+                next_text(map).map(|id| id.into_iter().for_each(|id| self.originator_conversation_id.add(id)))
+            }
+            "ConversationID" => next_text(map).map(|id| id.into_iter().for_each(|id| self.conversation_id.add(id))),
+            "ResultParameters" => map.next_value_seed(Named(&mut |name, value| self.parameters.push((name, value)))),
+            _ => skip(map),
+        }
+    }
+}

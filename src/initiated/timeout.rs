@@ -1,0 +1,113 @@
+//! What comes to the timeout URL. Nobody outside Safaricom has shown one yet: three shapes are expected.
+
+use std::fmt;
+
+use serde::de::MapAccess;
+
+use crate::{
+    ConversationId, OriginatorConversationId,
+    error::DecodeError,
+    wire::{Fields, Object, Quote, next_text, read_posted, skip},
+};
+
+/// A request timed out in Daraja's queue. **That is not a failure**: a payout may have been made all the same. Ask with a
+/// [`TransactionStatusQuery`](crate::TransactionStatusQuery).
+///
+/// Daraja is said to post the request back as it was sent, credential and all. Of what comes only the ids are kept, and
+/// no error quotes it: never write such a body to a log.
+///
+/// ```
+/// use daraja::{QueueTimeout, initiated::TimeoutShape};
+///
+/// let timeout = QueueTimeout::parse(br#"{"InitiatorName":"shop-api","SecurityCredential":"c2VjcmV0",
+///     "CommandID":"BusinessPayment","Amount":"500","OriginatorConversationID":"supplier-7-invoice-1042"}"#)?;
+/// assert_eq!(timeout.shape(), TimeoutShape::Echo);
+/// assert_eq!(timeout.originator_conversation_id.unwrap().as_str(), "supplier-7-invoice-1042");
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueTimeout {
+    /// The id of the request: your own if it had one.
+    pub originator_conversation_id: Option<OriginatorConversationId>,
+    /// The gateway's id of the request.
+    pub conversation_id: Option<ConversationId>,
+    shape: TimeoutShape,
+    bytes: usize,
+}
+
+/// In which shape a queue timeout came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TimeoutShape {
+    /// The request as it was sent.
+    Echo,
+    /// A result's envelope. Whatever its code, it is no result.
+    Envelope,
+    /// Ids alone.
+    Ids,
+}
+
+impl QueueTimeout {
+    /// Reads the body of what came to the timeout URL. It may name no id: then only the URL tells what it is about.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if it is larger than 64 KiB, or no JSON object.
+    pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
+        read_posted(body, Quote::Nothing, |read: Read| {
+            let shape = match read {
+                Read { is_envelope: true, .. } => TimeoutShape::Envelope,
+                Read { is_echo: true, .. } => TimeoutShape::Echo,
+                _ => TimeoutShape::Ids,
+            };
+            Ok(Self {
+                originator_conversation_id: read.originator_conversation_id,
+                conversation_id: read.conversation_id,
+                shape,
+                bytes: body.len(),
+            })
+        })
+    }
+
+    /// In which shape it came.
+    #[must_use]
+    pub fn shape(&self) -> TimeoutShape {
+        self.shape
+    }
+}
+
+/// Shape and size, and the gateway's id: nothing else of it.
+impl fmt::Debug for QueueTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueTimeout")
+            .field("shape", &self.shape)
+            .field("bytes", &self.bytes)
+            .field("conversation_id", &self.conversation_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is kept while reading.
+#[derive(Default)]
+struct Read {
+    originator_conversation_id: Option<OriginatorConversationId>,
+    conversation_id: Option<ConversationId>,
+    is_envelope: bool,
+    is_echo: bool,
+}
+
+impl<'de> Fields<'de> for Read {
+    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        self.is_envelope |= matches!(key, "Result" | "ResultCode");
+        self.is_echo |= matches!(key, "CommandID" | "SecurityCredential");
+        match key {
+            "Body" | "Result" => map.next_value_seed(Object(self)),
+            "OriginatorConversationID" | "OriginatorCoversationID" => {
+                next_text(map).map(|id| self.originator_conversation_id = id.and_then(|id| id.parse().ok()))
+            }
+            "ConversationID" => next_text(map).map(|id| self.conversation_id = id.and_then(|id| id.parse().ok())),
+            _ => skip(map),
+        }
+    }
+}

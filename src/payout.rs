@@ -1,0 +1,444 @@
+//! The life cycle of money that leaves: what an application stores before it sends, and the next safe step.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ConversationId, Error, Initiator, Kes, Msisdn, OriginatorConversationId, Party, QueueTimeout, ReceiptNumber,
+    Repeat, Result, ResultUrls, Shillings, ShortCode, StatusOutcome, Timestamp, Transaction, TransactionState,
+    TransactionStatusQuery, TransactionStatusResult,
+    b2c::{B2cAccepted, B2cFailure, B2cOutcome, B2cPayment, B2cPayout, B2cReason, B2cResult, Order},
+    error::{ApiError, Invalid},
+    initiated::Accepted,
+};
+
+mod state;
+
+pub use state::{Contradiction, NextStep, PayoutState};
+
+/// How long after the first sending Daraja is trusted to know the id still. How long it does is not known.
+const WINDOW: Duration = Duration::from_secs(600);
+/// No `send` takes longer by default: a payout found in the middle of one after this was interrupted.
+const SENDING: Duration = Duration::from_secs(120);
+/// Before the same payment is sent again; doubled each time.
+const SEND_PAUSE: Duration = Duration::from_secs(15);
+const LONGEST_SEND_PAUSE: Duration = Duration::from_secs(240);
+/// Before Daraja is asked, and asked again; doubled each time. An answer has been seen to take a minute and a half.
+const ASK_PAUSE: Duration = Duration::from_secs(120);
+const LONGEST_ASK_PAUSE: Duration = Duration::from_secs(3_600);
+
+/// A payout from birth to its end: a value that an application stores **before** it sends, and after every event.
+///
+/// It freezes recipient, amount, short code, purpose and id, so that what is sent again is the same payment to the letter;
+/// it takes what happened, and the time; and it says the [next safe step](Self::next_step). It does nothing by itself and
+/// holds no secret, but names and numbers.
+///
+/// Once a payout may have been carried out, nothing but a result or a transaction's status settles it: no error does, no
+/// time, and no second id. If Daraja never tells, it asks for ever.
+///
+/// ```
+/// use daraja::{
+///     B2cPayment, B2cResult, NextStep, Payout, PayoutState, Shillings,
+///     simulator::{Fault, Route, Simulator},
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let simulator = Simulator::new();
+/// let (daraja, initiator, urls) = (simulator.client(), simulator.initiator(), simulator.result_urls());
+/// let (code, supplier) = (simulator.b2c_short_code(), "0712 345 678".parse()?);
+///
+/// let payment = B2cPayment::new(&initiator, code, supplier, Shillings::new(5_000)?, urls.clone());
+/// let mut payout = Payout::new(&payment);
+/// let mut row = serde_json::to_string(&payout)?; // into your database
+///
+/// // The program dies while it sends, after the money has left. `begin` was stored, so nobody thinks it was not sent.
+/// payout.begin(&payment, daraja.now())?;
+/// row = serde_json::to_string(&payout)?;
+/// simulator.fault(Route::B2c, Fault::Slow(std::time::Duration::from_secs(3_600)));
+/// tokio::select! { _ = daraja.send(&payment) => {}, () = tokio::time::sleep(std::time::Duration::from_secs(3)) => {} }
+///
+/// // It starts again later, and goes on from what is stored.
+/// tokio::time::sleep(std::time::Duration::from_secs(180)).await;
+/// let mut payout: Payout = serde_json::from_str(&row)?;
+/// assert_eq!(payout.next_step(daraja.now()), NextStep::SendAgainWithSameId);
+/// let again = payout.request(&initiator, urls);
+/// payout.begin(&again, daraja.now())?;
+/// payout.sent(&daraja.send(&again).await, daraja.now());
+///
+/// // Its result had come meanwhile.
+/// let posted = simulator.next_result().await;
+/// payout.take_result(&B2cResult::parse(&posted.body)?, daraja.now())?;
+/// assert!(matches!(payout.state(), PayoutState::Paid(_)));
+/// assert_eq!(payout.next_step(daraja.now()), NextStep::Done);
+/// assert_eq!(simulator.payouts().len(), 1); // paid once
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payout {
+    order: Order,
+    state: PayoutState,
+    #[serde(default)]
+    contradictions: Vec<Contradiction>,
+    window_seconds: u64,
+    first_sent_at: Option<Timestamp>,
+    /// An earlier sending may have been carried out: no error of a later one says that it was not.
+    #[serde(default)]
+    may_be_done: bool,
+    /// Daraja has the payment under this id: sending it again would tell nothing.
+    #[serde(default)]
+    is_known: bool,
+    /// What Daraja calls the payment.
+    conversation_id: Option<ConversationId>,
+    given_id: Option<OriginatorConversationId>,
+    /// What Daraja calls the last question about it.
+    question: Option<ConversationId>,
+    /// When the next step is due.
+    due: Option<Timestamp>,
+    /// How often it was sent in vain, and how often Daraja was asked.
+    #[serde(default)]
+    sends: u32,
+    #[serde(default)]
+    asks: u32,
+}
+
+impl Payout {
+    /// Freezes a payment, before it is sent.
+    ///
+    /// A payment of B2C [version 1](B2cPayment::v1) or [with ID check](B2cPayment::with_id_check) is never sent again after
+    /// an unknown outcome.
+    #[must_use]
+    pub fn new(payment: &B2cPayment) -> Self {
+        Self {
+            order: payment.order().clone(),
+            state: PayoutState::Created,
+            contradictions: Vec::new(),
+            window_seconds: WINDOW.as_secs(),
+            first_sent_at: None,
+            may_be_done: false,
+            is_known: false,
+            conversation_id: None,
+            given_id: None,
+            question: None,
+            due: None,
+            sends: 0,
+            asks: 0,
+        }
+    }
+
+    /// Sets how long after the first sending the same payment may be sent again: 10 minutes unless set, and no longer than
+    /// you are sure that Daraja remembers ids.
+    #[must_use]
+    pub fn send_again_within(mut self, window: Duration) -> Self {
+        self.window_seconds = window.as_secs();
+        self
+    }
+
+    /// The id that it is sent under.
+    #[must_use]
+    pub fn id(&self) -> &OriginatorConversationId {
+        &self.order.id
+    }
+
+    /// Who is paid.
+    #[must_use]
+    pub fn recipient(&self) -> Msisdn {
+        self.order.recipient
+    }
+
+    /// How much is paid.
+    #[must_use]
+    pub fn amount(&self) -> Shillings {
+        self.order.amount
+    }
+
+    /// The short code that pays.
+    #[must_use]
+    pub fn short_code(&self) -> ShortCode {
+        self.order.short_code
+    }
+
+    /// How far it has got.
+    #[must_use]
+    pub fn state(&self) -> &PayoutState {
+        &self.state
+    }
+
+    /// What was told and cannot be true together. Empty, one hopes.
+    #[must_use]
+    pub fn contradictions(&self) -> &[Contradiction] {
+        &self.contradictions
+    }
+
+    /// The payment again, the same to the letter but for credential and URLs.
+    pub fn request(&self, initiator: &Initiator, urls: ResultUrls) -> B2cPayment {
+        B2cPayment::of(initiator, urls, self.order.clone())
+    }
+
+    /// The question that [`NextStep::AskStatus`] means; `None` if Daraja was told no id of it and told none.
+    #[must_use]
+    pub fn status_query(&self, initiator: &Initiator, urls: ResultUrls) -> Option<TransactionStatusQuery> {
+        let id = if self.order.carries_its_id() { Some(&self.order.id) } else { self.given_id.as_ref() };
+        id.map(|id| TransactionStatusQuery::by_id(initiator, self.order.short_code, id, urls))
+    }
+
+    /// What can safely be done at this time.
+    #[must_use]
+    pub fn next_step(&self, now: Timestamp) -> NextStep {
+        if self.state.is_settled() {
+            return NextStep::Done;
+        }
+        // A time further ahead than any pause comes from a clock that was wrong.
+        let pause = self.due.and_then(|due| due.since(now)).filter(|pause| *pause <= LONGEST_ASK_PAUSE);
+        match (&self.state, pause) {
+            (_, Some(pause)) if !pause.is_zero() => NextStep::Wait(now.after(pause)),
+            (PayoutState::Created, _) => NextStep::Send,
+            _ if self.may_be_sent_again(now) => NextStep::SendAgainWithSameId,
+            _ if self.order.carries_its_id() || self.given_id.is_some() => NextStep::AskStatus,
+            _ => NextStep::Wait(now.after(LONGEST_ASK_PAUSE)),
+        }
+    }
+
+    /// A clock that stands before the first sending proves nothing about the time since.
+    fn may_be_sent_again(&self, now: Timestamp) -> bool {
+        let age = self.first_sent_at.and_then(|first| now.since(first));
+        let recent = age.is_some_and(|age| age < Duration::from_secs(self.window_seconds));
+        recent && !self.is_known && self.order.repeat() == Repeat::Deduplicated
+    }
+
+    /// Begins to send: call it, and **store the payout**, before [`send`](crate::Client::send).
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] if the payment is not the one that was frozen, down to its remarks, or if sending is not the next safe
+    /// step. Then do not send.
+    pub fn begin(&mut self, payment: &B2cPayment, now: Timestamp) -> Result<(), Invalid> {
+        if payment.order() != &self.order {
+            let reason = "it is not the payment that was frozen under this id; take the one of `Payout::request`";
+            return Err(Invalid::new("payment", reason));
+        }
+        match self.next_step(now) {
+            NextStep::Send => self.first_sent_at = Some(now),
+            NextStep::SendAgainWithSameId => self.may_be_done = true,
+            step => {
+                let reason = format!("sending is not its next safe step, which is {step:?}");
+                return Err(Invalid::new("payout", reason));
+            }
+        }
+        self.state = PayoutState::Sending;
+        self.due = Some(now.after(SENDING));
+        Ok(())
+    }
+
+    /// Takes what [`send`](crate::Client::send) came to.
+    pub fn sent(&mut self, outcome: &Result<B2cAccepted>, now: Timestamp) {
+        match outcome {
+            Ok(accepted) => {
+                self.is_known = true;
+                if let B2cAccepted::Accepted(accepted) = accepted {
+                    self.conversation_id.clone_from(&accepted.conversation_id);
+                    self.given_id.clone_from(&accepted.originator_conversation_id);
+                }
+                self.enter(PayoutState::Accepted, now.after(ASK_PAUSE));
+            }
+            Err(error) => self.not_sent(error, now),
+        }
+    }
+
+    fn not_sent(&mut self, error: &Error, now: Timestamp) {
+        let is_duplicate = error.api().is_some_and(ApiError::is_duplicate);
+        // The id was used before: for this payment, or for another one. Only Daraja can tell.
+        self.is_known |= is_duplicate;
+        self.may_be_done |= is_duplicate || error.outcome_unknown();
+        let pause = doubled(SEND_PAUSE, self.sends, LONGEST_SEND_PAUSE).max(error.retry_after().unwrap_or_default());
+        let pause = pause.min(LONGEST_ASK_PAUSE);
+        self.sends = self.sends.saturating_add(1);
+        if self.may_be_done {
+            let pause = if is_duplicate { Duration::ZERO } else { pause };
+            self.enter(PayoutState::Unknown, now.after(pause));
+        } else if error.is_retryable() {
+            self.first_sent_at = None;
+            self.enter(PayoutState::Created, now.after(pause));
+        } else {
+            self.enter(PayoutState::Refused(error.to_string().into()), now);
+        }
+    }
+
+    /// Takes what sending the [status query](Self::status_query) came to.
+    pub fn asked(&mut self, outcome: &Result<Accepted>, now: Timestamp) {
+        if let Ok(accepted) = outcome {
+            self.question.clone_from(&accepted.conversation_id);
+        }
+        let asked_to_wait = outcome.as_ref().err().and_then(Error::retry_after).unwrap_or_default();
+        let pause = doubled(ASK_PAUSE, self.asks, LONGEST_ASK_PAUSE).max(asked_to_wait).min(LONGEST_ASK_PAUSE);
+        self.asks = self.asks.saturating_add(1);
+        self.due = Some(now.after(pause));
+    }
+
+    /// Takes a result that came to the URL of this payout.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] if it names another payment. Then nothing is changed.
+    pub fn take_result(&mut self, result: &B2cResult, now: Timestamp) -> Result<(), Invalid> {
+        self.check_ids("result", result.originator_conversation_id.as_ref(), result.conversation_id.as_ref())?;
+        match &result.outcome {
+            B2cOutcome::Paid(paid) => self.paid(paid.clone(), now),
+            B2cOutcome::Failed(failure) => self.failed(failure.clone(), now),
+            B2cOutcome::Unproven(_) => self.unproven(now),
+        }
+        Ok(())
+    }
+
+    /// Takes the answer to a status query about this payout. A question that failed, or that found nothing, settles
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] if the transaction that was found is another one. Then nothing is changed.
+    pub fn take_status(&mut self, result: &TransactionStatusResult, now: Timestamp) -> Result<(), Invalid> {
+        let StatusOutcome::Found(transaction) = &result.outcome else { return Ok(()) };
+        let answers_ours = self.question.is_some() && self.question == result.conversation_id;
+        if !answers_ours {
+            let id = transaction.originator_conversation_id.as_ref();
+            self.check_ids("transaction", id, transaction.conversation_id.as_ref())?;
+        }
+        let ended = |reason| B2cFailure::ended(reason, "");
+        match &transaction.status {
+            TransactionState::Completed => match transaction.proof() {
+                Some(receipt) => self.paid(as_payout(transaction, receipt), now),
+                None => self.unproven(now),
+            },
+            _ if self.differs(transaction.amount, transaction.credit_party.as_ref()) => self.contradicted(now),
+            TransactionState::Declined => self.failed(ended(B2cReason::Declined), now),
+            TransactionState::Cancelled => self.failed(ended(B2cReason::Cancelled), now),
+            TransactionState::Expired => self.failed(ended(B2cReason::Expired), now),
+            TransactionState::Pending | TransactionState::Other(_) => self.is_known = true,
+        }
+        Ok(())
+    }
+
+    /// Takes a notice that the payment timed out in Daraja's queue. It is not a failure: the payment may have been made.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] if it names another payment. Then nothing is changed.
+    pub fn take_timeout(&mut self, timeout: &QueueTimeout, now: Timestamp) -> Result<(), Invalid> {
+        let (id, conversation) = (timeout.originator_conversation_id.as_ref(), timeout.conversation_id.as_ref());
+        if id.is_some() || conversation.is_some() {
+            self.check_ids("queue timeout", id, conversation)?;
+        }
+        if !self.state.is_settled() {
+            self.may_be_done = true;
+            self.enter(PayoutState::Unknown, now);
+        }
+        Ok(())
+    }
+
+    /// Daraja writes our id or its own. A payment of version 1 whose answer was lost has no id to compare: then the URL
+    /// that the event came to is all there is.
+    fn check_ids(
+        &self,
+        what: &'static str,
+        id: Option<&OriginatorConversationId>,
+        conversation: Option<&ConversationId>,
+    ) -> Result<(), Invalid> {
+        let own = self.order.carries_its_id().then_some(&self.order.id);
+        let is_ours = id.is_some() && (id == own || id == self.given_id.as_ref());
+        let is_its = conversation.is_some() && conversation == self.conversation_id.as_ref();
+        let nothing_to_compare = own.is_none() && self.given_id.is_none() && self.conversation_id.is_none();
+        if is_ours || is_its || nothing_to_compare {
+            return Ok(());
+        }
+        Err(Invalid::new(what, "it names another payment, or none; nothing was changed"))
+    }
+
+    fn differs(&self, amount: Option<Kes>, recipient: Option<&Party>) -> bool {
+        let other_amount = amount.is_some_and(|amount| amount != Kes::from(self.order.amount));
+        other_amount || recipient.and_then(Party::msisdn).is_some_and(|number| number != self.order.recipient)
+    }
+
+    fn paid(&mut self, paid: B2cPayout, now: Timestamp) {
+        if self.differs(paid.amount, paid.recipient.as_ref()) {
+            return self.contradicted(now);
+        }
+        match &mut self.state {
+            PayoutState::Paid(known) if known.receipt == paid.receipt => complete(known, paid),
+            PayoutState::Paid(_) => self.contradict(Contradiction::SecondReceipt(paid.receipt)),
+            PayoutState::Failed(_) | PayoutState::Refused(_) => {
+                self.contradict(Contradiction::PaidAfterFailure);
+                self.state = PayoutState::Paid(paid);
+            }
+            _ => self.state = PayoutState::Paid(paid),
+        }
+    }
+
+    fn failed(&mut self, failure: B2cFailure, now: Timestamp) {
+        match &self.state {
+            PayoutState::Paid(_) => self.contradict(Contradiction::FailureAfterPayment),
+            PayoutState::Failed(_) => {}
+            _ => self.enter(PayoutState::Failed(failure), now),
+        }
+    }
+
+    /// Something was told under the id that cannot be this payment: a person has to look, and meanwhile Daraja is asked.
+    fn contradicted(&mut self, now: Timestamp) {
+        self.contradict(Contradiction::OtherPayment);
+        self.unproven(now);
+    }
+
+    fn contradict(&mut self, contradiction: Contradiction) {
+        if !self.contradictions.contains(&contradiction) {
+            self.contradictions.push(contradiction);
+        }
+    }
+
+    /// Daraja knows the payment, and has not said what became of it. If that is news, it is asked at once.
+    fn unproven(&mut self, now: Timestamp) {
+        let is_news = !self.is_known || self.state != PayoutState::Unknown;
+        self.is_known = true;
+        self.may_be_done = true;
+        if is_news {
+            self.enter(PayoutState::Unknown, now);
+        }
+    }
+
+    /// What is settled stays so, whatever a send comes to that was under way meanwhile.
+    fn enter(&mut self, state: PayoutState, due: Timestamp) {
+        let is_final = matches!(state, PayoutState::Failed(_));
+        if !self.state.is_settled() || (is_final && !matches!(self.state, PayoutState::Paid(_))) {
+            self.state = state;
+            self.due = Some(due);
+        }
+    }
+}
+
+fn doubled(pause: Duration, turns: u32, longest: Duration) -> Duration {
+    pause.saturating_mul(1_u32.checked_shl(turns).unwrap_or(u32::MAX)).min(longest)
+}
+
+fn as_payout(transaction: &Transaction, receipt: ReceiptNumber) -> B2cPayout {
+    B2cPayout {
+        receipt,
+        amount: transaction.amount,
+        recipient: transaction.credit_party.clone(),
+        completed_at: transaction.finalised_at,
+        recipient_is_registered: None,
+        utility_balance: None,
+        working_balance: None,
+        charges_balance: None,
+    }
+}
+
+/// Fills in what only the second teller knew.
+fn complete(known: &mut B2cPayout, told: B2cPayout) {
+    known.amount = known.amount.or(told.amount);
+    known.recipient = known.recipient.take().or(told.recipient);
+    known.completed_at = known.completed_at.or(told.completed_at);
+    known.recipient_is_registered = known.recipient_is_registered.or(told.recipient_is_registered);
+    known.utility_balance = known.utility_balance.or(told.utility_balance);
+    known.working_balance = known.working_balance.or(told.working_balance);
+    known.charges_balance = known.charges_balance.or(told.charges_balance);
+}

@@ -1,0 +1,67 @@
+//! Where a payout can stand, and where it can go from there.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ReceiptNumber, Timestamp,
+    b2c::{B2cFailure, B2cPayout},
+};
+
+/// How far a payout has got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum PayoutState {
+    /// Not sent, or provably not carried out: it may be sent.
+    Created,
+    /// Being sent. Found so after a crash, its outcome is unknown.
+    Sending,
+    /// Daraja took it; nobody is known to be paid.
+    Accepted,
+    /// It may have been carried out.
+    Unknown,
+    /// Provably not carried out, and the same request would be refused again: the words say why. To pay all the same, put
+    /// the cause right and make a new payout.
+    Refused(Box<str>),
+    /// The money was paid. This is never left.
+    Paid(B2cPayout),
+    /// No money was paid, says a result or the transaction's status. Only a receipt changes this.
+    Failed(B2cFailure),
+}
+
+impl PayoutState {
+    /// Whether it is known what became of the money.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Paid(_) | Self::Failed(_))
+    }
+}
+
+/// What can safely be done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NextStep {
+    /// Send it: it was not sent yet, or provably not carried out.
+    Send,
+    /// Send the same [request](super::Payout::request) again: Daraja recognises its id.
+    SendAgainWithSameId,
+    /// Ask what became of it, with the [status query](super::Payout::status_query).
+    AskStatus,
+    /// Do nothing before this time, unless an event comes first.
+    Wait(Timestamp),
+    /// Nothing more: it is settled.
+    Done,
+}
+
+/// Two things that cannot both be true. A person has to look at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Contradiction {
+    /// It was told to have failed, and then a receipt came.
+    PaidAfterFailure,
+    /// It was paid, and then told to have failed.
+    FailureAfterPayment,
+    /// It was paid, and then told to be paid under another receipt: perhaps it was paid twice.
+    SecondReceipt(ReceiptNumber),
+    /// What was told under its id has another amount or another recipient: perhaps the id was used for another payment.
+    OtherPayment,
+}

@@ -1,0 +1,166 @@
+//! The organisation that pays: its initiator, its accounts, what it paid, and what is posted to it.
+
+use std::fmt;
+
+use bytes::Bytes;
+use url::Url;
+
+use super::{
+    Accounts, RecipientScript, Simulator, credential,
+    delivery::{Delivery, Kind as Mail},
+    ledger::{Fate, IdIs, Kind},
+};
+use crate::{
+    Certificate, Initiator, InitiatorPassword, Kes, Msisdn, OriginatorConversationId, ReceiptNumber, ResultUrls,
+    SecurityCredential, Shillings, ShortCode,
+};
+
+pub(super) const B2C_SHORT_CODE: &str = "600992";
+pub(super) const INITIATOR: &str = "simulator-api";
+
+/// Money that a payout moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PaidOut {
+    /// The sender's own id; version 1 has none.
+    pub originator_conversation_id: Option<OriginatorConversationId>,
+    /// Who was paid.
+    pub recipient: Msisdn,
+    /// How much was paid.
+    pub amount: Shillings,
+    /// M-PESA's receipt.
+    pub receipt: ReceiptNumber,
+}
+
+/// What Daraja posts to a URL of the initiator family.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Posted {
+    /// The URL it is posted to: the result URL of the request, or its timeout URL.
+    pub url: String,
+    /// The body, to be parsed.
+    pub body: Bytes,
+}
+
+/// Without URL and body, which nobody else is to see.
+impl fmt::Debug for Posted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Posted").field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+impl Simulator {
+    /// The certificate to make a security credential with. Its private key is in this crate, for everybody to read.
+    ///
+    /// ```
+    /// use daraja::{SecurityCredential, simulator::Simulator};
+    ///
+    /// let simulator = Simulator::new();
+    /// let credential = SecurityCredential::encrypt(&simulator.initiator_password(), &simulator.certificate())?;
+    /// assert_eq!(credential.expose().len(), 344);
+    /// # Ok::<(), daraja::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Never, as the certificate is its own.
+    #[must_use]
+    pub fn certificate(&self) -> Certificate {
+        credential::certificate()
+    }
+
+    /// The password of the initiator whom it knows.
+    #[must_use]
+    pub fn initiator_password(&self) -> InitiatorPassword {
+        InitiatorPassword::new(credential::PASSWORD)
+    }
+
+    /// The initiator that it knows, with a credential that it can read.
+    ///
+    /// # Panics
+    ///
+    /// Never, as the certificate is its own.
+    #[must_use]
+    pub fn initiator(&self) -> Initiator {
+        let credential = SecurityCredential::encrypt(&self.initiator_password(), &self.certificate());
+        Initiator::new(INITIATOR, credential.expect("its own password fits its own key"))
+    }
+
+    /// The short code that its payouts are made from.
+    ///
+    /// # Panics
+    ///
+    /// Never, as the number is its own.
+    #[must_use]
+    pub fn b2c_short_code(&self) -> ShortCode {
+        B2C_SHORT_CODE.parse().expect("a short code")
+    }
+
+    /// URLs for results and queue timeouts that it accepts. In process nothing is posted to them: see
+    /// [`next_result`](Self::next_result).
+    ///
+    /// # Panics
+    ///
+    /// Never, as the URLs are its own.
+    #[must_use]
+    pub fn result_urls(&self) -> ResultUrls {
+        let url = |kind| Url::parse(&format!("https://shop.example/b2c/{kind}")).expect("a valid URL");
+        ResultUrls::new(url("result"), url("timeout"))
+    }
+
+    /// Scripts what becomes of payouts to one recipient from now on, whatever the number ends in.
+    #[must_use]
+    pub fn recipient(&self, number: Msisdn) -> RecipientScript<'_> {
+        RecipientScript::new(self, Some(number))
+    }
+
+    /// Scripts what becomes of payouts from now on to every recipient without a script of their own.
+    #[must_use]
+    pub fn every_recipient(&self) -> RecipientScript<'_> {
+        RecipientScript::new(self, None)
+    }
+
+    /// What the organisation's accounts hold.
+    #[must_use]
+    pub fn accounts(&self) -> Accounts {
+        self.lock().ledger.accounts()
+    }
+
+    /// Sets what the utility account holds.
+    pub fn set_utility_account(&self, amount: Kes) {
+        self.lock().ledger.set_utility(amount);
+    }
+
+    /// Unlocks the initiator, who is locked after three wrong credentials in a row.
+    pub fn unlock_initiator(&self) {
+        self.lock().wrong_credentials = 0;
+    }
+
+    /// Every payout that moved money, in order: what was really paid, whatever anybody was told.
+    ///
+    /// # Panics
+    ///
+    /// Never, as the receipts are its own.
+    #[must_use]
+    pub fn payouts(&self) -> Vec<PaidOut> {
+        let state = self.lock();
+        let paid =
+            state.ledger.entries().iter().filter(|entry| entry.kind == Kind::Payout && entry.fate == Fate::Completed);
+        paid.map(|entry| PaidOut {
+            originator_conversation_id: match entry.id_is_own {
+                IdIs::Own => entry.originator_conversation_id.parse().ok(),
+                IdIs::TheGateways => None,
+            },
+            recipient: entry.number,
+            amount: entry.amount,
+            receipt: entry.receipt.parse().expect("the simulator's receipts are receipts"),
+        })
+        .collect()
+    }
+
+    /// Waits for the next result or queue timeout that is due, and takes it, as the route behind its URL would.
+    pub async fn next_result(&self) -> Posted {
+        let Delivery { url, body, .. } = self.next_delivery(Mail::Result).await;
+        Posted { url, body }
+    }
+}

@@ -1,0 +1,275 @@
+//! Transaction status: what became of any transaction of yours. Daraja page: "Transaction Status".
+
+use serde::Serialize;
+
+use crate::{
+    Answer, ConversationId, Initiator, Kes, Operation, OriginatorConversationId, Party, ReceiptNumber, Remarks, Repeat,
+    Result, ResultCode, ResultUrls, Rules, ShortCode, Timestamp,
+    error::DecodeError,
+    initiated::{Accepted, Asking, Envelope, InitiatorFields, RequestFailure},
+    wire::{Text, Told},
+};
+
+pub(crate) const STATUS_PATH: &str = "/mpesa/transactionstatus/v1/query";
+
+/// 2032: "The transaction receipt number does not exist."
+const NOT_FOUND: ResultCode = ResultCode::new(2032);
+
+/// Asks what became of a transaction, by its receipt or by the id that a payout was sent under. It moves no money and may
+/// be repeated. It is the way out of every unknown outcome of a payout.
+///
+/// A payment by M-PESA Express can be asked for by its receipt only.
+///
+/// The answer, [`Accepted`], says that the question was taken. What is known comes to the result URL as a
+/// [`TransactionStatusResult`], some seconds later; it has been seen to take a minute and a half, and not to come at all.
+///
+/// ```
+/// use daraja::{
+///     B2cPayment, Shillings, StatusOutcome, TransactionState, TransactionStatusQuery, TransactionStatusResult,
+///     simulator::Simulator,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> daraja::Result<()> {
+/// let simulator = Simulator::new();
+/// let (daraja, initiator, urls) = (simulator.client(), simulator.initiator(), simulator.result_urls());
+/// let (code, supplier) = (simulator.b2c_short_code(), "0712 345 678".parse()?);
+/// simulator.recipient(supplier).result_lost();
+/// let payment = B2cPayment::new(&initiator, code, supplier, Shillings::new(500)?, urls.clone());
+/// daraja.send(&payment).await?;
+///
+/// // No result comes for a minute: ask.
+/// tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+/// daraja.send(&TransactionStatusQuery::by_id(&initiator, code, payment.id(), urls)).await?;
+/// let posted = simulator.next_result().await;
+/// let StatusOutcome::Found(transaction) = TransactionStatusResult::parse(&posted.body)?.outcome else { panic!("found") };
+/// assert_eq!(transaction.status, TransactionState::Completed);
+/// assert_eq!(transaction.amount, Some(Shillings::new(500)?.into()));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a query does nothing until it is sent"]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionStatusQuery {
+    asking: Asking,
+    short_code: ShortCode,
+    wanted: Wanted,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    Receipt(ReceiptNumber),
+    Id(OriginatorConversationId),
+}
+
+impl TransactionStatusQuery {
+    /// Asks for a transaction of this short code by its receipt.
+    pub fn by_receipt(initiator: &Initiator, short_code: ShortCode, receipt: ReceiptNumber, urls: ResultUrls) -> Self {
+        Self { asking: Asking::new(initiator, urls), short_code, wanted: Wanted::Receipt(receipt) }
+    }
+
+    /// Asks for a payout of this short code by the id that it was sent under.
+    pub fn by_id(
+        initiator: &Initiator,
+        short_code: ShortCode,
+        id: &OriginatorConversationId,
+        urls: ResultUrls,
+    ) -> Self {
+        Self { asking: Asking::new(initiator, urls), short_code, wanted: Wanted::Id(id.clone()) }
+    }
+
+    /// A note of 2 to 100 characters; `Status` if it is left out.
+    pub fn remarks(mut self, remarks: Remarks) -> Self {
+        self.asking.remarks = Some(remarks);
+        self
+    }
+}
+
+impl Operation for TransactionStatusQuery {
+    type Response = Accepted;
+
+    fn path(&self) -> &str {
+        STATUS_PATH
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Safe
+    }
+
+    fn check(&self, rules: &Rules) -> Result<()> {
+        Ok(self.asking.check(rules)?)
+    }
+
+    fn body(&self, _now: Timestamp) -> impl Serialize + Send {
+        let (receipt, id) = match &self.wanted {
+            Wanted::Receipt(receipt) => (Some(receipt.as_str().into()), None),
+            Wanted::Id(id) => (None, Some(id.as_str().into())),
+        };
+        StatusBody {
+            common: self.asking.fields("TransactionStatusQuery", "Status"),
+            transaction_id: receipt,
+            original_conversation_id: id,
+            party_a: self.short_code.as_str().into(),
+            identifier_type: "4".into(),
+        }
+    }
+
+    fn decode(&self, answer: &Answer) -> Result<Accepted> {
+        Accepted::read(answer)
+    }
+}
+
+/// What a transaction status query found.
+///
+/// It comes once, unsigned, to the result URL. See [`TransactionStatusQuery`] for an example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TransactionStatusResult {
+    /// The id of the **question**, not of the transaction that was asked for.
+    pub originator_conversation_id: Option<OriginatorConversationId>,
+    /// The gateway's id of the **question**.
+    pub conversation_id: Option<ConversationId>,
+    /// What was found.
+    pub outcome: StatusOutcome,
+}
+
+/// What a transaction status query found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StatusOutcome {
+    /// The transaction.
+    Found(Transaction),
+    /// 2032: no such transaction is known. That does not prove that there is none: it is said of young ones as well.
+    NotFound,
+    /// The question failed, which says nothing about the transaction.
+    Failed(RequestFailure),
+}
+
+/// A transaction as Daraja has it in its books.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Transaction {
+    /// How far it got. Money moved only if it is [`Completed`](TransactionState::Completed).
+    pub status: TransactionState,
+    /// Its receipt.
+    pub receipt: Option<ReceiptNumber>,
+    /// The amount.
+    pub amount: Option<Kes>,
+    /// Who paid.
+    pub debit_party: Option<Party>,
+    /// Who was paid.
+    pub credit_party: Option<Party>,
+    /// The id that it was sent under.
+    pub originator_conversation_id: Option<OriginatorConversationId>,
+    /// The gateway's id of it.
+    pub conversation_id: Option<ConversationId>,
+    /// When it was asked for.
+    pub initiated_at: Option<Timestamp>,
+    /// When it ended.
+    pub finalised_at: Option<Timestamp>,
+    /// What Safaricom took for it.
+    pub charges: Option<Kes>,
+}
+
+impl Transaction {
+    /// The receipt, if it proves that the money moved: the transaction is completed.
+    #[must_use]
+    pub fn proof(&self) -> Option<ReceiptNumber> {
+        self.receipt.filter(|_| self.status == TransactionState::Completed)
+    }
+}
+
+/// How far a transaction got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransactionState {
+    /// Done: the money moved.
+    Completed,
+    /// Refused, finally.
+    Declined,
+    /// Cancelled, finally.
+    Cancelled,
+    /// Expired, finally.
+    Expired,
+    /// `Initiated`, `Authorized` or `Pending Authorized`: not done yet.
+    Pending,
+    /// Anything else, or nothing. It proves nothing.
+    Other(Box<str>),
+}
+
+impl From<&str> for TransactionState {
+    fn from(words: &str) -> Self {
+        let words = words.trim();
+        let is = |name: &str| words.eq_ignore_ascii_case(name);
+        match words {
+            _ if is("Completed") => Self::Completed,
+            _ if is("Declined") => Self::Declined,
+            _ if is("Cancelled") => Self::Cancelled,
+            _ if is("Expired") => Self::Expired,
+            _ if is("Initiated") || is("Authorized") || is("Pending Authorized") => Self::Pending,
+            other => Self::Other(crate::error::redact(other, 64).into()),
+        }
+    }
+}
+
+impl TransactionStatusResult {
+    /// Reads a result's body. Unknown keys are let pass, and so is anything but the code.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], which quotes nothing, if it is larger than 64 KiB, no JSON, has no code, or gives code or ids
+    /// twice, differently.
+    pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
+        Envelope::parse(body, |envelope, code, (originator_conversation_id, conversation_id)| Self {
+            originator_conversation_id,
+            conversation_id,
+            outcome: match code {
+                code if code.is_success() => StatusOutcome::Found(found(&envelope)),
+                NOT_FOUND => StatusOutcome::NotFound,
+                code => StatusOutcome::Failed(RequestFailure::new(code, envelope.description())),
+            },
+        })
+    }
+}
+
+fn found(envelope: &Envelope<'_>) -> Transaction {
+    let receipt = match envelope.receipt("ReceiptNo") {
+        Told::Receipt(receipt) => Some(receipt),
+        Told::Nothing | Told::Rubbish => None,
+    };
+    Transaction {
+        status: TransactionState::from(envelope.text("TransactionStatus").unwrap_or_default().as_ref()),
+        receipt,
+        amount: envelope.kes("Amount"),
+        debit_party: envelope.party("DebitPartyName"),
+        credit_party: envelope.party("CreditPartyName"),
+        originator_conversation_id: envelope.text("OriginatorConversationID").and_then(|id| id.parse().ok()),
+        conversation_id: envelope.text("ConversationID").and_then(|id| id.parse().ok()),
+        initiated_at: envelope.timestamp("InitiatedTime"),
+        finalised_at: envelope.timestamp("FinalisedTime"),
+        charges: envelope.text("DebitPartyCharges").and_then(|text| charge(&text)),
+    }
+}
+
+/// The last part of `Fee For B2C Payment|KES|22.40`.
+pub(crate) fn charge(text: &str) -> Option<Kes> {
+    text.rsplit('|').next()?.trim().parse().ok()
+}
+
+/// The request as it stands on the wire.
+#[derive(Serialize)]
+#[cfg_attr(feature = "simulator", derive(serde::Deserialize, Default), serde(default))]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct StatusBody<'a> {
+    #[serde(borrow, flatten)]
+    pub(crate) common: InitiatorFields<'a>,
+    #[serde(borrow, rename = "TransactionID", skip_serializing_if = "Option::is_none")]
+    pub(crate) transaction_id: Option<Text<'a>>,
+    /// The newest pages call it so; older ones call it `OriginatorConversationID`.
+    #[serde(borrow, rename = "OriginalConversationID", skip_serializing_if = "Option::is_none")]
+    pub(crate) original_conversation_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) party_a: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) identifier_type: Text<'a>,
+}
