@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use url::Url;
 
 use crate::{
-    Credentials, Environment, Merchant, ShortCode, TillNumber,
+    Credentials, Environment, Initiator, Merchant, ResultUrls, ShortCode, TillNumber,
     config::WithoutPath,
     error::{ConfigError, ConfigProblem, Invalid},
     secret::{InitiatorPassword, Passkey},
@@ -57,19 +57,16 @@ pub struct Settings {
 }
 
 /// The `MPESA_B2C_*` variables.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PayoutSettings {
     /// The short code that pays.
     pub short_code: ShortCode,
-    /// The API operator's name.
-    pub initiator_name: String,
-    /// The operator's encrypted password: `MPESA_B2C_SECURITY_CREDENTIAL`, or made of `MPESA_B2C_INITIATOR_PASSWORD`.
-    pub security_credential: SecurityCredential,
-    /// Where results go.
-    pub result_url: Url,
-    /// Where queue timeouts go.
-    pub timeout_url: Url,
+    /// The API operator: `MPESA_B2C_INITIATOR_NAME`, with `MPESA_B2C_SECURITY_CREDENTIAL` or one that is made of
+    /// `MPESA_B2C_INITIATOR_PASSWORD`.
+    pub initiator: Initiator,
+    /// Where results and queue timeouts go: `MPESA_B2C_RESULT_URL` and `MPESA_B2C_TIMEOUT_URL`.
+    pub urls: ResultUrls,
 }
 
 /// Settings that a program may do without.
@@ -129,18 +126,6 @@ impl fmt::Debug for Settings {
             .field("merchant", &self.merchant.value)
             .field("callback_url", &self.callback_url.value.as_ref().map(WithoutPath))
             .field("payouts", &self.payouts.value)
-            .finish()
-    }
-}
-
-impl fmt::Debug for PayoutSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PayoutSettings")
-            .field("short_code", &self.short_code)
-            .field("initiator_name", &self.initiator_name)
-            .field("security_credential", &self.security_credential)
-            .field("result_url", &WithoutPath(&self.result_url))
-            .field("timeout_url", &WithoutPath(&self.timeout_url))
             .finish()
     }
 }
@@ -317,10 +302,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         let timeout_url = self.required(timeout, hint, url);
         Some(PayoutSettings {
             short_code: short_code?,
-            initiator_name: initiator_name?,
-            security_credential: credential?,
-            result_url: result_url?,
-            timeout_url: timeout_url?,
+            initiator: Initiator::new(initiator_name?, credential?),
+            urls: ResultUrls::new(result_url?, timeout_url?),
         })
     }
 

@@ -27,7 +27,7 @@ use url::Url;
 
 use super::{CONSUMER_KEY, CONSUMER_SECRET, Delivery, Mail, PASSKEY, PAYBILL, Reach, Simulator, line::EndingKind};
 use crate::{
-    Environment,
+    Environment, ResultUrls,
     client::{Client, ClientBuilder},
     config::is_loopback,
     transport::{Transport, reqwest},
@@ -138,6 +138,40 @@ impl Served {
             ("MPESA_CONSUMER_SECRET", CONSUMER_SECRET.to_owned()),
             ("MPESA_SHORTCODE", PAYBILL.to_owned()),
             ("MPESA_PASSKEY", PASSKEY.to_owned()),
+        ]
+    }
+
+    /// The `MPESA_B2C_*` variables that go with them, for payouts whose results go to these URLs: on loopback, unless the
+    /// simulator may [deliver anywhere](super::SimulatorBuilder::deliver_anywhere).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::collections::HashMap;
+    /// use daraja::{Settings, simulator::Simulator};
+    ///
+    /// let simulator = Simulator::new();
+    /// let served = simulator.serve("127.0.0.1:0").await?;
+    /// let mut variables = HashMap::from(served.variables());
+    /// variables.extend(served.payout_variables(&simulator.result_urls()));
+    /// let settings = Settings::from_lookup(|name| variables.get(name).cloned())?;
+    /// assert_eq!(settings.payouts.required()?.initiator.name(), simulator.initiator().name());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Never, as the certificate is its own.
+    #[must_use]
+    pub fn payout_variables(&self, urls: &ResultUrls) -> [(&'static str, String); 5] {
+        let initiator = self.simulator.initiator();
+        [
+            ("MPESA_B2C_SHORTCODE", self.simulator.b2c_short_code().to_string()),
+            ("MPESA_B2C_INITIATOR_NAME", initiator.name().to_owned()),
+            ("MPESA_B2C_SECURITY_CREDENTIAL", initiator.credential().to_owned()),
+            ("MPESA_B2C_RESULT_URL", urls.result().to_string()),
+            ("MPESA_B2C_TIMEOUT_URL", urls.timeout().to_string()),
         ]
     }
 

@@ -1,6 +1,8 @@
 //! Settings, environments and the errors that say what to put right.
 
-use daraja::{Environment, Settings};
+use daraja::{AccountBalanceQuery, Client, Credentials, Environment, Operation, Settings};
+
+use crate::support::Scripted;
 
 fn lookup<'a>(variables: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
     |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
@@ -38,8 +40,8 @@ fn the_guides_variables_load() {
     assert_eq!(settings.merchant.required().unwrap().short_code().to_string(), "174379");
     assert_eq!(settings.callback_url.required().unwrap().path(), "/api/payments/mpesa/callback");
     let payouts = settings.payouts.required().unwrap();
-    assert_eq!((payouts.short_code.to_string().as_str(), payouts.initiator_name.as_str()), ("600000", "testapi"));
-    assert_eq!(payouts.timeout_url.path(), "/api/payments/b2c/timeout");
+    assert_eq!((payouts.short_code.to_string().as_str(), payouts.initiator.name()), ("600000", "testapi"));
+    assert_eq!(payouts.urls.timeout().path(), "/api/payments/b2c/timeout");
 }
 
 #[test]
@@ -118,8 +120,19 @@ fn a_password_stands_for_the_credential_of_the_environment() {
         &[("MPESA_ENVIRONMENT", "production"), ("MPESA_BASE_URL", "https://gateway.example")],
     ] {
         let settings = Settings::from_lookup(lookup(&with(&[environment, &PAYOUTS, &[PASSWORD]].concat()))).unwrap();
-        let credential = settings.payouts.required().unwrap().security_credential;
-        assert_eq!(credential.expose().len(), 344, "{environment:?}");
+        let payouts = settings.payouts.required().unwrap();
+        let query = AccountBalanceQuery::new(&payouts.initiator, payouts.short_code, payouts.urls);
+        let body = serde_json::to_value(query.body("20240402170017".parse().unwrap())).unwrap();
+        assert_eq!(body["SecurityCredential"].as_str().unwrap().len(), 344, "{environment:?}");
+        // What it was made for is remembered: the client refuses it elsewhere.
+        let elsewhere = if environment[0].1 == "sandbox" { Environment::Production } else { Environment::Sandbox };
+        let client = |environment| {
+            let credentials = Credentials::new("the key", "the secret");
+            Client::builder(environment, credentials).transport(Scripted::default()).build().unwrap()
+        };
+        assert!(query.check(client(settings.environment).rules()).is_ok(), "{environment:?}");
+        let error = query.check(client(elsewhere).rules()).unwrap_err().to_string();
+        assert!(error.starts_with("invalid security credential: it was made with"), "{error}");
     }
 }
 
