@@ -8,6 +8,7 @@
 #![expect(clippy::unnecessary_literal_bound, reason = "operations are written as users write them")]
 
 mod config;
+mod histories;
 mod retry;
 mod secrets;
 mod security;
