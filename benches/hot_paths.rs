@@ -16,8 +16,8 @@ use std::{
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use daraja::{
-    Answer, Client, Credentials, Environment, Merchant, Msisdn, Operation, Repeat, Result, Shillings, StkCallback,
-    StkPush, Timestamp,
+    Answer, B2cResult, Client, Credentials, Environment, Merchant, Msisdn, Operation, Repeat, Result, Shillings,
+    StkCallback, StkPush, Timestamp,
     transport::{BoxFuture, Transport, TransportError},
 };
 use http::{HeaderValue, Method, Request, Response, header};
@@ -39,11 +39,12 @@ struct Path {
     floor: fn(base_url: &str) -> Subject,
 }
 
-const PATHS: [Path; 5] = [
+const PATHS: [Path; 6] = [
     Path { name: "push", ours: push, floor: push_floor },
     Path { name: "token", ours: token, floor: token_floor },
     Path { name: "encode", ours: encode, floor: encode_floor },
     Path { name: "callback", ours: callback, floor: callback_floor },
+    Path { name: "result", ours: result, floor: result_floor },
     Path { name: "msisdn", ours: msisdn, floor: msisdn_floor },
 ];
 
@@ -233,6 +234,52 @@ fn encode_floor(_: &str) -> Subject {
 fn callback(_: &str) -> Subject {
     repeat(|| StkCallback::parse(black_box(CALLBACK.as_bytes())).expect("a callback"))
 }
+
+/// A result of a payout, into values that own what they hold.
+fn result(_: &str) -> Subject {
+    repeat(|| B2cResult::parse(black_box(RESULT.as_bytes())).expect("a result"))
+}
+
+/// The same bytes into derived structs: one shape is read and nothing is concluded.
+fn result_floor(_: &str) -> Subject {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Document {
+        result: Fields,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Fields {
+        result_code: u32,
+        result_desc: String,
+        #[serde(rename = "OriginatorConversationID")]
+        originator_conversation_id: String,
+        #[serde(rename = "ConversationID")]
+        conversation_id: String,
+        result_parameters: Parameters,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Parameters {
+        result_parameter: Vec<Parameter>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Parameter {
+        key: String,
+        value: Option<serde_json::Value>,
+    }
+    repeat(|| {
+        let read: Document = serde_json::from_slice(black_box(RESULT.as_bytes())).expect("a result");
+        let read = read.result;
+        black_box((&read.result_code, &read.result_desc, &read.originator_conversation_id, &read.conversation_id));
+        for parameter in &read.result_parameters.result_parameter {
+            black_box((&parameter.key, &parameter.value));
+        }
+    })
+}
+
+const RESULT: &str = r#"{"Result":{"ResultType":0,"ResultCode":0,"ResultDesc":"The service request is processed successfully.","OriginatorConversationID":"6a1c3c5e-29f1-4c1f-9a36-0d1f6a3c7e55","ConversationID":"AG_20240706_20106e9209f64bebd05b","TransactionID":"SG632NMUAB","ResultParameters":{"ResultParameter":[{"Key":"TransactionAmount","Value":10},{"Key":"TransactionReceipt","Value":"SG632NMUAB"},{"Key":"ReceiverPartyPublicName","Value":"254700000001 - NAME SURNAME"},{"Key":"TransactionCompletedDateTime","Value":"06.07.2024 22:48:52"},{"Key":"B2CUtilityAccountAvailableFunds","Value":8959269.60},{"Key":"B2CWorkingAccountAvailableFunds","Value":1199371.00},{"Key":"B2CRecipientIsRegisteredCustomer","Value":"Y"},{"Key":"B2CChargesPaidAccountAvailableFunds","Value":-1980.00}]},"ReferenceData":{"ReferenceItem":{"Key":"QueueTimeoutURL","Value":"https://internalsandbox.safaricom.co.ke/mpesa/b2cresults/v1/submit"}}}}"#;
 
 /// The same bytes into derived structs: one shape is read and nothing is concluded.
 fn callback_floor(_: &str) -> Subject {

@@ -18,6 +18,7 @@ cd "$(dirname "$0")/.."
 
 # The targets. The push's is its instructions in hundredths of its floor's.
 readonly most_push_ratio=128 most_callback_instructions=13000 most_callback_allocations=6
+readonly most_result_instructions=24000 most_result_allocations=12
 readonly short=200 long=1200 cpu_times=20000 cpu_rounds=7
 
 command -v valgrind >/dev/null || { echo "valgrind is not installed" >&2; exit 1; }
@@ -67,7 +68,7 @@ quotient() {
 declare -A instructions allocations
 printf '%-10s %22s %8s %16s\n' '' instructions '' allocations
 printf '%-10s %9s %12s %8s %7s %8s\n' path ours floor ratio ours floor
-for path in push token encode callback msisdn; do
+for path in push token encode callback result msisdn; do
     for side in ours floor; do
         instructions[$path.$side]=$(cost instructions "$path" "$side")
         allocations[$path.$side]=$(cost allocations "$path" "$side")
@@ -95,4 +96,6 @@ push=${instructions[push.ours]} floor=${instructions[push.floor]}
 judge 'push, instructions in hundredths of the floor' $(((push * 100 + floor - 1) / floor)) "$most_push_ratio"
 judge 'callback, instructions' "${instructions[callback.ours]}" "$most_callback_instructions"
 judge 'callback, allocations' "${allocations[callback.ours]}" "$most_callback_allocations"
+judge 'result, instructions' "${instructions[result.ours]}" "$most_result_instructions"
+judge 'result, allocations' "${allocations[result.ours]}" "$most_result_allocations"
 exit "$failed"

@@ -12,8 +12,6 @@ use crate::error::Invalid;
 
 const WHAT: &str = "timestamp";
 const DIGITS: usize = 14;
-/// The length of `06.07.2024 22:48:52`.
-const DOTTED: usize = 19;
 const YEARS: RangeInclusive<i32> = 1970..=9999;
 const EARLIEST: u64 = 19_700_101_000_000;
 const LATEST: u64 = 99_991_231_235_959;
@@ -75,11 +73,12 @@ impl Timestamp {
     /// Reads a B2C result's `06.07.2024 22:48:52`, which is East Africa Time as well, and the usual fourteen digits.
     pub(crate) fn from_dotted(text: &str) -> Option<Self> {
         let text = text.trim();
-        let is_separator = |c: char| matches!(c, '.' | ' ' | ':');
-        let parts: Vec<&str> = text.split(is_separator).collect();
-        let [day, month, year, time @ ..] = parts.as_slice() else { return text.parse().ok() };
-        let digits = [&[*year, *month, *day], time].concat().concat();
-        digits.parse().ok().filter(|_| text.len() == DOTTED)
+        let &[d0, d1, b'.', m0, m1, b'.', y0, y1, y2, y3, b' ', ref time @ ..] = text.as_bytes() else {
+            return text.parse().ok();
+        };
+        let &[h0, h1, b':', n0, n1, b':', s0, s1] = time else { return None };
+        let digits = [y0, y1, y2, y3, m0, m1, d0, d1, h0, h1, n0, n1, s0, s1];
+        std::str::from_utf8(&digits).ok()?.parse().ok()
     }
 
     /// The instant this much later, as far as the years that can be shown go.

@@ -28,6 +28,8 @@ pub(super) enum Net {
     RequestLostInSilence,
     AnswerLostInSilence,
     Throttled,
+    /// Refused by name, before anything is carried out.
+    Refused,
     GatewayDown,
     /// The request is carried out, and the answer is an error.
     ErrorAfter,
@@ -85,7 +87,8 @@ impl Transport for Wire {
             let answer = |status: u16, body: &'static str| {
                 Ok(Response::builder().status(status).body(Bytes::from_static(body.as_bytes())).unwrap())
             };
-            let is_unclear = !matches!(net, Net::Fine | Net::NoConnection | Net::Throttled | Net::TokenDied);
+            let is_unclear =
+                !matches!(net, Net::Fine | Net::NoConnection | Net::Throttled | Net::Refused | Net::TokenDied);
             line.log.lock().unwrap().unclear |= is_unclear && request.uri().path().contains("b2c");
             line.note(net.name());
             match net {
@@ -107,6 +110,7 @@ impl Transport for Wire {
                     std::future::pending().await
                 }
                 Net::Throttled => answer(429, ""),
+                Net::Refused => answer(400, r#"{"errorCode":"400.003.02","errorMessage":"Bad Request"}"#),
                 Net::GatewayDown => answer(503, "<html>Service Unavailable</html>"),
                 Net::ErrorAfter => {
                     line.arrive(&request);
@@ -132,6 +136,7 @@ impl Net {
             Self::RequestLostInSilence => "line: request lost in silence",
             Self::AnswerLostInSilence => "line: answer lost in silence",
             Self::Throttled => "line: throttled",
+            Self::Refused => "line: refused by name",
             Self::GatewayDown => "line: gateway down",
             Self::ErrorAfter => "line: carried out, answered by an error",
             Self::TokenDied => "line: token died",

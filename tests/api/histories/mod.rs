@@ -91,6 +91,7 @@ fn net() -> impl Strategy<Value = Net> {
         1 => Just(Net::RequestLostInSilence),
         1 => Just(Net::AnswerLostInSilence),
         1 => Just(Net::Throttled),
+        1 => Just(Net::Refused),
         1 => Just(Net::GatewayDown),
         1 => Just(Net::ErrorAfter),
         1 => Just(Net::TokenDied),
@@ -193,7 +194,7 @@ fn no_history_pays_twice_and_none_believes_what_is_not_so() {
 }
 
 /// What has to happen in more than one history of a hundred.
-const EXPECTED: [&str; 35] = [
+const EXPECTED: [&str; 37] = [
     "already accepted",
     "asked",
     "clock: two hours off",
@@ -205,6 +206,7 @@ const EXPECTED: [&str; 35] = [
     "ends: failed",
     "ends: not settled yet",
     "ends: paid",
+    "ends: refused",
     "ids are forgotten",
     "line: answer lost",
     "line: answer lost in silence",
@@ -212,6 +214,7 @@ const EXPECTED: [&str; 35] = [
     "line: fine",
     "line: gateway down",
     "line: no connection",
+    "line: refused by name",
     "line: request lost",
     "line: request lost in silence",
     "line: slow answer",
