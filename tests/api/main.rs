@@ -13,6 +13,7 @@ mod retry;
 mod secrets;
 mod security;
 mod simulator;
+mod simulator_payouts;
 mod stk_callback;
 mod stk_push;
 mod stk_query;
