@@ -9,6 +9,7 @@ mod answers;
 mod cuts;
 mod faults;
 mod load;
+mod payouts;
 mod sequences;
 mod strays;
 mod token;
