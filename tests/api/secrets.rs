@@ -19,6 +19,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{Scripted, Step, answer, refusal};
 
+mod payouts;
+
 const SECRET: &str = "consumer-secret-planted";
 const PASSKEY: &str = "passkey-planted";
 const TOKEN: &str = "TokenWithoutDigitsPlanted";
@@ -29,8 +31,19 @@ const ID: &str = "ws_CO_061020261702341254708374149";
 const PATH: &str = "callback-path-planted";
 
 /// Everything that must not be seen, the number also in its shorter spellings.
-const PLANTED: [&str; 9] =
-    [SECRET, PASSKEY, TOKEN, CREDENTIAL, PASSWORD, PATH, NUMBER, "708374149", "Y29uc3VtZXItc2VjcmV0LXBsYW50ZWQ"];
+const PLANTED: [&str; 11] = [
+    SECRET,
+    PASSKEY,
+    TOKEN,
+    CREDENTIAL,
+    PASSWORD,
+    PATH,
+    NUMBER,
+    "708374149",
+    "Y29uc3VtZXItc2VjcmV0LXBsYW50ZWQ",
+    payouts::NAME,
+    payouts::CREDENTIAL,
+];
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -258,6 +271,7 @@ async fn no_secret_and_no_full_number_is_seen_anywhere() {
     show_values(&mut seen);
     show_events(&mut seen);
     play(&mut seen).await;
+    payouts::show_all(&mut seen).await;
 
     assert_clean(&seen);
     let log = log.text();
