@@ -118,8 +118,9 @@ fn conclude(envelope: &Envelope<'_>, code: ResultCode) -> B2cOutcome {
     let unproven = |code| B2cOutcome::Unproven(B2cUnproven { code, description: redact(description, 200).into() });
     match (code.is_success(), envelope.receipt("TransactionReceipt"), envelope.transaction_id()) {
         // The receipt stands in two places, and they have to agree.
-        (true, Told::Receipt(receipt), Told::Receipt(other)) if receipt != other => unproven(code),
-        (true, Told::Receipt(receipt), _) => B2cOutcome::Paid(paid(envelope, receipt)),
+        (true, Told::Receipt(receipt), id) if id == Told::Nothing || id == Told::Receipt(receipt) => {
+            B2cOutcome::Paid(paid(envelope, receipt))
+        }
         // A failure carries a TransactionID as well; that is no receipt.
         (false, Told::Nothing, _) => B2cFailure::known(code, description).map_or_else(unproven, B2cOutcome::Failed),
         _ => unproven(code),

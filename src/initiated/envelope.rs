@@ -17,7 +17,7 @@ pub(crate) struct Envelope<'a> {
     description: Option<Cow<'a, str>>,
     originator_conversation_id: Once<Cow<'a, str>>,
     conversation_id: Once<Cow<'a, str>>,
-    transaction_id: Option<Cow<'a, str>>,
+    transaction_id: Once<Cow<'a, str>>,
     parameters: Vec<(Cow<'a, str>, Scalar<'a>)>,
 }
 
@@ -54,11 +54,7 @@ impl<'a> Envelope<'a> {
 
     /// The id of the transaction that the result is itself about: a failed request carries one as well.
     pub(crate) fn transaction_id(&self) -> Told {
-        let mut told = Once::Absent;
-        if let Some(id) = &self.transaction_id {
-            told.add(Cow::Borrowed(&**id));
-        }
-        Told::of(told)
+        Told::of(self.transaction_id.clone())
     }
 
     /// Everything that is given under a name.
@@ -102,7 +98,7 @@ impl<'a> Fields<'a> for Envelope<'a> {
             "Body" | "Result" => map.next_value_seed(Object(self)),
             "ResultCode" => map.next_value().map(|code| self.code.add(code)),
             "ResultDesc" => next_text(map).map(|words| self.description = words),
-            "TransactionID" => next_text(map).map(|id| self.transaction_id = id),
+            "TransactionID" => next_text(map).map(|id| id.into_iter().for_each(|id| self.transaction_id.add(id))),
             "OriginatorConversationID" | "OriginatorCoversationID" => {
                 next_text(map).map(|id| id.into_iter().for_each(|id| self.originator_conversation_id.add(id)))
             }

@@ -89,7 +89,7 @@ pub(crate) fn next_text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Co
 }
 
 /// A value that decides something: it may be repeated, but not contradicted.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) enum Once<T> {
     #[default]
     Absent,
