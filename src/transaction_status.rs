@@ -238,7 +238,7 @@ fn found(envelope: &Envelope<'_>) -> Transaction {
         Told::Nothing | Told::Rubbish => None,
     };
     Transaction {
-        status: TransactionState::from(envelope.text("TransactionStatus").unwrap_or_default().as_ref()),
+        status: envelope.once("TransactionStatus", |words| words.into()).unwrap_or_else(|| "".into()),
         receipt,
         amount: envelope.kes("Amount"),
         debit_party: envelope.party("DebitPartyName"),

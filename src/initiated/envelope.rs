@@ -67,6 +67,13 @@ impl<'a> Envelope<'a> {
         self.all(name).filter_map(Scalar::to_text).find(|text| !text.trim().is_empty())
     }
 
+    /// What decides something, unless it is contradicted.
+    pub(crate) fn once<T: PartialEq>(&self, name: &'static str, read: impl Fn(&str) -> T) -> Option<T> {
+        let mut told = Once::default();
+        self.all(name).filter_map(Scalar::to_text).for_each(|text| told.add(read(&text)));
+        told.given()
+    }
+
     pub(crate) fn party(&self, name: &'static str) -> Option<Party> {
         self.text(name).map(|text| Party::new(text.into_owned()))
     }
