@@ -314,12 +314,13 @@ fn conclude(envelope: &Envelope<'_>, code: ResultCode) -> ReversalOutcome {
     let unproven = |code| ReversalOutcome::Unproven(ReversalUnproven { code, description: description() });
     match (code.is_success(), envelope.receipt("OriginalTransactionID")) {
         (true, Told::Receipt(original)) => ReversalOutcome::Reversed(reversed(envelope, original)),
-        (true, Told::Nothing | Told::Rubbish) => unproven(code),
         (false, _) if code.to_string() == "R000001" => ReversalOutcome::AlreadyReversed,
-        (false, _) => match ReversalReason::of(&code) {
+        (false, Told::Nothing) => match ReversalReason::of(&code) {
             Some(reason) => ReversalOutcome::Refused(ReversalFailure { code, reason, description: description() }),
             None => unproven(code),
         },
+        // A zero that names no payment; or a code of failure that names one: an older page of Daraja shows a success so.
+        _ => unproven(code),
     }
 }
 
