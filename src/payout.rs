@@ -236,7 +236,7 @@ impl Payout {
     pub fn sent(&mut self, outcome: &Result<B2cAccepted>, now: Timestamp) {
         match outcome {
             Ok(accepted) => {
-                self.is_known = true;
+                self.is_taken();
                 if let B2cAccepted::Accepted(accepted) = accepted {
                     self.conversation_id.clone_from(&accepted.conversation_id);
                     self.given_id.clone_from(&accepted.originator_conversation_id);
@@ -314,7 +314,12 @@ impl Payout {
             TransactionState::Declined => self.failed(ended(B2cReason::Declined), now),
             TransactionState::Cancelled => self.failed(ended(B2cReason::Cancelled), now),
             TransactionState::Expired => self.failed(ended(B2cReason::Expired), now),
-            TransactionState::Pending | TransactionState::Other(_) => self.is_known = true,
+            TransactionState::Pending | TransactionState::Other(_) => {
+                self.is_taken();
+                if matches!(self.state, PayoutState::Created | PayoutState::Sending) {
+                    self.enter(PayoutState::Unknown, now.after(ASK_PAUSE));
+                }
+            }
         }
         Ok(())
     }
@@ -397,11 +402,16 @@ impl Payout {
     /// Daraja knows the payment, and has not said what became of it. If that is news, it is asked at once.
     fn unproven(&mut self, now: Timestamp) {
         let is_news = !self.is_known || self.state != PayoutState::Unknown;
-        self.is_known = true;
-        self.may_be_done = true;
+        self.is_taken();
         if is_news {
             self.enter(PayoutState::Unknown, now);
         }
+    }
+
+    /// Daraja has it: from here on no error says that it was not carried out.
+    fn is_taken(&mut self) {
+        self.is_known = true;
+        self.may_be_done = true;
     }
 
     /// What is settled stays so, whatever a send comes to that was under way meanwhile.
