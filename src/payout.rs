@@ -208,6 +208,14 @@ impl Payout {
         recent && !self.is_known && self.order.repeat() == Repeat::Deduplicated
     }
 
+    /// A clock that has been seen before the first sending tells no age, not even when it gets there again: the window is
+    /// over for good.
+    fn look_at(&mut self, now: Timestamp) {
+        if self.first_sent_at.is_some_and(|first| now < first) {
+            self.window_seconds = 0;
+        }
+    }
+
     /// Begins to send: call it, and **store the payout**, before [`send`](crate::Client::send).
     ///
     /// # Errors
@@ -234,6 +242,7 @@ impl Payout {
 
     /// Takes what [`send`](crate::Client::send) came to.
     pub fn sent(&mut self, outcome: &Result<B2cAccepted>, now: Timestamp) {
+        self.look_at(now);
         match outcome {
             Ok(accepted) => {
                 self.is_taken();
@@ -267,6 +276,7 @@ impl Payout {
 
     /// Takes what sending the [status query](Self::status_query) came to.
     pub fn asked(&mut self, outcome: &Result<Accepted>, now: Timestamp) {
+        self.look_at(now);
         if let Ok(accepted) = outcome {
             self.question.clone_from(&accepted.conversation_id);
         }
@@ -283,6 +293,7 @@ impl Payout {
     /// [`Invalid`] if it names another payment. Then nothing is changed.
     pub fn take_result(&mut self, result: &B2cResult, now: Timestamp) -> Result<(), Invalid> {
         self.check_ids("result", result.originator_conversation_id.as_ref(), result.conversation_id.as_ref())?;
+        self.look_at(now);
         match &result.outcome {
             B2cOutcome::Paid(paid) => self.paid(paid.clone(), now),
             B2cOutcome::Failed(failure) => self.failed(failure.clone(), now),
@@ -304,6 +315,7 @@ impl Payout {
             let id = transaction.originator_conversation_id.as_ref();
             self.check_ids("transaction", id, transaction.conversation_id.as_ref())?;
         }
+        self.look_at(now);
         let ended = |reason| B2cFailure::ended(reason, "");
         match &transaction.status {
             TransactionState::Completed => match transaction.proof() {
@@ -334,6 +346,7 @@ impl Payout {
         if id.is_some() || conversation.is_some() {
             self.check_ids("queue timeout", id, conversation)?;
         }
+        self.look_at(now);
         if !self.state.is_settled() {
             self.may_be_done = true;
             self.enter(PayoutState::Unknown, now);
