@@ -365,7 +365,8 @@ impl Payout {
         let own = self.order.carries_its_id().then_some(&self.order.id);
         let is_ours = id.is_some() && (id == own || id == self.given_id.as_ref());
         let is_its = conversation.is_some() && conversation == self.conversation_id.as_ref();
-        let nothing_to_compare = own.is_none() && self.given_id.is_none() && self.conversation_id.is_none();
+        let was_sent = !matches!(self.state, PayoutState::Created | PayoutState::Refused(_));
+        let nothing_to_compare = own.is_none() && self.given_id.is_none() && self.conversation_id.is_none() && was_sent;
         if is_ours || is_its || nothing_to_compare {
             return Ok(());
         }
