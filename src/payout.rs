@@ -85,10 +85,8 @@ pub struct Payout {
     window_seconds: u64,
     first_sent_at: Option<Timestamp>,
     /// An earlier sending may have been carried out: no error of a later one says that it was not.
-    #[serde(default)]
     may_be_done: bool,
     /// Daraja has the payment under this id: sending it again would tell nothing.
-    #[serde(default)]
     is_known: bool,
     /// What Daraja calls the payment.
     conversation_id: Option<ConversationId>,
