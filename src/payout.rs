@@ -27,6 +27,8 @@ const LONGEST_SEND_PAUSE: Duration = Duration::from_secs(240);
 /// Before Daraja is asked, and asked again; doubled each time. An answer has been seen to take a minute and a half.
 const ASK_PAUSE: Duration = Duration::from_secs(120);
 const LONGEST_ASK_PAUSE: Duration = Duration::from_secs(3_600);
+/// As much as two clocks can be apart that are meant to agree, their time zones included.
+const SKEW: Duration = Duration::from_secs(86_400);
 
 /// A payout from birth to its end: a value that an application stores **before** it sends, and after every event.
 ///
@@ -377,7 +379,8 @@ impl Payout {
     }
 
     fn paid(&mut self, paid: B2cPayout, now: Timestamp) {
-        if self.differs(paid.amount, paid.recipient.as_ref()) {
+        let is_older = self.first_sent_at.zip(paid.completed_at).is_some_and(|(first, done)| done.after(SKEW) < first);
+        if is_older || self.differs(paid.amount, paid.recipient.as_ref()) {
             return self.contradicted(now);
         }
         match &mut self.state {

@@ -62,6 +62,7 @@ pub enum Contradiction {
     FailureAfterPayment,
     /// It was paid, and then told to be paid under another receipt: perhaps it was paid twice.
     SecondReceipt(ReceiptNumber),
-    /// What was told under its id has another amount or another recipient: perhaps the id was used for another payment.
+    /// What was told under its id has another amount or another recipient, or was done long before it was sent: perhaps the
+    /// id was used for another payment.
     OtherPayment,
 }
