@@ -1,8 +1,11 @@
 //! What the public types promise to every user: they cross threads, they are cheap to clone, their errors are errors.
 
 use daraja::{
-    Advice, Answer, Certificate, Client, Credentials, Environment, Error, Limits, Merchant, Msisdn, Rules,
-    SecurityCredential, Settings, StkAccepted, StkCallback, StkPush, StkQuery, StkStatus,
+    Accepted, AccountBalanceQuery, AccountBalanceResult, Advice, Answer, B2cAccepted, B2cPayment, B2cResult,
+    Certificate, Client, Credentials, Environment, Error, Initiator, InitiatorPassword, Limits, Merchant, Msisdn,
+    NextStep, Party, Payout, PayoutState, QueueTimeout, ResultUrls, Reversal, ReversalResult, Rules,
+    SecurityCredential, Settings, Shillings, StkAccepted, StkCallback, StkPush, StkQuery, StkStatus,
+    TransactionStatusQuery, TransactionStatusResult,
     simulator::{Served, Simulator},
     stk::{Settled, Wait},
     transport::{Transport, TransportError, reqwest::ReqwestTransport},
@@ -24,6 +27,9 @@ fn public_types_cross_threads() {
     crosses_threads::<Merchant>();
     crosses_threads::<StkPush>();
     crosses_threads::<StkQuery>();
+    crosses_threads::<(Initiator, InitiatorPassword, SecurityCredential, Certificate, ResultUrls)>();
+    crosses_threads::<(B2cPayment, TransactionStatusQuery, AccountBalanceQuery, Reversal, Payout)>();
+    crosses_threads::<(B2cResult, TransactionStatusResult, AccountBalanceResult, ReversalResult, QueueTimeout)>();
     crosses_threads::<Settings>();
     crosses_threads::<(Certificate, SecurityCredential)>();
     crosses_threads::<Answer>();
@@ -37,6 +43,10 @@ fn handles_and_values_are_cloned() {
     is_cloned::<Inbox>();
     is_cloned::<(Environment, Credentials, Merchant, Rules, Limits, Msisdn, Advice)>();
     is_cloned::<(Certificate, SecurityCredential)>();
+    is_cloned::<(Initiator, InitiatorPassword, ResultUrls, Party)>();
+    is_cloned::<(B2cPayment, TransactionStatusQuery, AccountBalanceQuery, Reversal, Payout, PayoutState, NextStep)>();
+    is_cloned::<(B2cResult, TransactionStatusResult, AccountBalanceResult, ReversalResult, QueueTimeout)>();
+    is_cloned::<(Accepted, B2cAccepted)>();
     is_cloned::<(StkAccepted, StkCallback, StkStatus, Settled, Error, ReqwestTransport)>();
 }
 
@@ -58,6 +68,11 @@ fn public_futures_can_be_spawned() {
     let id = "ws_CO_1".parse().expect("an id");
     let query = StkQuery::new(&merchant, &id);
     is_sent(&client.send(&query));
+    let code = simulator.b2c_short_code();
+    let (recipient, amount) = ("0712345678".parse().expect("a number"), Shillings::new(10).expect("an amount"));
+    let payment = B2cPayment::new(&simulator.initiator(), code, recipient, amount, simulator.result_urls());
+    is_sent(&client.send(&payment));
+    is_sent(&simulator.next_result());
     is_sent(&client.warm_up());
     is_sent(&simulator.deliver_to(&inbox));
     is_sent(&simulator.serve("127.0.0.1:0"));

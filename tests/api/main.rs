@@ -7,8 +7,14 @@
 )]
 #![expect(clippy::unnecessary_literal_bound, reason = "operations are written as users write them")]
 
+mod b2c;
+mod b2c_result;
 mod config;
 mod histories;
+mod initiated;
+mod payout;
+mod queue_timeout;
+mod results;
 mod retry;
 mod secrets;
 mod security;

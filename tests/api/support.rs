@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use daraja::{
-    Client, Credentials, Environment, Merchant,
+    Client, Credentials, Environment, Initiator, Merchant, Operation, ResultUrls, SecurityCredential,
     client::ClientBuilder,
     transport::{BoxFuture, Transport, TransportError, TransportErrorKind},
 };
@@ -125,6 +125,24 @@ impl Transport for Scripted {
 
 pub(crate) fn merchant() -> Merchant {
     Merchant::paybill("174379".parse().unwrap(), PASSKEY)
+}
+
+/// It stands in the timeout fixtures as well, where nothing may show it.
+pub(crate) const CREDENTIAL: &str = "c2VjcmV0Q3JlZGVudGlhbA==";
+pub(crate) const RESULT_URL: &str = "https://shop.example/result/8c1f";
+pub(crate) const TIMEOUT_URL: &str = "https://shop.example/timeout/8c1f";
+
+pub(crate) fn initiator() -> Initiator {
+    Initiator::new("shop-api", SecurityCredential::new(CREDENTIAL))
+}
+
+pub(crate) fn result_urls() -> ResultUrls {
+    ResultUrls::new(RESULT_URL.parse().unwrap(), TIMEOUT_URL.parse().unwrap())
+}
+
+/// The body of a request that was made at 17:00:17 in Nairobi.
+pub(crate) fn body(operation: &impl Operation) -> serde_json::Value {
+    serde_json::to_value(operation.body("20240402170017".parse().unwrap())).unwrap()
 }
 
 /// The fixtures of a folder below `tests/fixtures`, by name.
