@@ -268,6 +268,7 @@ impl Payout {
             let pause = if is_duplicate { Duration::ZERO } else { pause };
             self.enter(PayoutState::Unknown, now.after(pause));
         } else if error.is_retryable() {
+            self.first_sent_at = None;
             self.enter(PayoutState::Created, now.after(pause));
         } else {
             self.enter(PayoutState::Refused(error.to_string().into()), now);

@@ -37,7 +37,7 @@ fn version_3_is_written_as_daraja_documents_it() {
     let expected = json!({
         "OriginatorConversationID": "supplier-7-invoice-1042",
         "InitiatorName": "shop-api",
-        "SecurityCredential": "c2VjcmV0Q3JlZGVudGlhbA==",
+        "SecurityCredential": CREDENTIAL,
         "CommandID": "BusinessPayment",
         "Amount": 10,
         "PartyA": "600310",
@@ -59,7 +59,7 @@ fn version_3_calls_the_occasion_occassion() {
     let expected = json!({
         "OriginatorConversationID": "supplier-7-invoice-1042",
         "InitiatorName": "shop-api",
-        "SecurityCredential": "c2VjcmV0Q3JlZGVudGlhbA==",
+        "SecurityCredential": CREDENTIAL,
         "CommandID": "SalaryPayment",
         "Amount": 10,
         "PartyA": "600310",
@@ -77,7 +77,7 @@ fn version_1_is_told_no_id_and_calls_the_occasion_by_its_name() {
     let payment = payment().v1().purpose(B2cPurpose::PromotionPayment).occasion("Draw".parse().unwrap());
     let expected = json!({
         "InitiatorName": "shop-api",
-        "SecurityCredential": "c2VjcmV0Q3JlZGVudGlhbA==",
+        "SecurityCredential": CREDENTIAL,
         "CommandID": "PromotionPayment",
         "Amount": 10,
         "PartyA": "600310",
@@ -97,7 +97,7 @@ fn a_payment_with_id_check_names_the_document() {
     let expected = json!({
         "OriginatorConversationID": "supplier-7-invoice-1042",
         "InitiatorName": "shop-api",
-        "SecurityCredential": "c2VjcmV0Q3JlZGVudGlhbA==",
+        "SecurityCredential": CREDENTIAL,
         "CommandID": "BusinessPayment",
         "Amount": 10,
         "PartyA": "600310",
@@ -129,7 +129,7 @@ fn a_payment_to_pochi_has_pochis_own_command_and_needs_an_occasion() {
     let expected = json!({
         "OriginatorConversationID": "supplier-7-invoice-1042",
         "InitiatorName": "shop-api",
-        "SecurityCredential": "c2VjcmV0Q3JlZGVudGlhbA==",
+        "SecurityCredential": CREDENTIAL,
         "CommandID": "BusinessPayToPochi",
         "Amount": 10,
         "PartyA": "600310",

@@ -34,7 +34,7 @@ fn reversal(receipt: &str) -> Reversal {
 fn a_status_query_by_receipt_is_written_as_daraja_documents_it() {
     let expected = json!({
         "Initiator": "shop-api",
-        "SecurityCredential": "c2VjcmV0Q3JlZGVudGlhbA==",
+        "SecurityCredential": CREDENTIAL,
         "CommandID": "TransactionStatusQuery",
         "TransactionID": "UJ65WSR9W7",
         "PartyA": "600310",
@@ -51,7 +51,7 @@ fn a_status_query_by_receipt_is_written_as_daraja_documents_it() {
 fn a_status_query_by_id_calls_it_the_original_one() {
     let expected = json!({
         "Initiator": "shop-api",
-        "SecurityCredential": "c2VjcmV0Q3JlZGVudGlhbA==",
+        "SecurityCredential": CREDENTIAL,
         "CommandID": "TransactionStatusQuery",
         "OriginalConversationID": "supplier-7-invoice-1042",
         "PartyA": "600310",
@@ -68,7 +68,7 @@ fn a_balance_query_is_written_as_daraja_documents_it() {
     let query = balance(&initiator(), result_urls());
     let expected = json!({
         "Initiator": "shop-api",
-        "SecurityCredential": "c2VjcmV0Q3JlZGVudGlhbA==",
+        "SecurityCredential": CREDENTIAL,
         "CommandID": "AccountBalance",
         "PartyA": "600310",
         "IdentifierType": "4",
@@ -85,7 +85,7 @@ fn a_balance_query_is_written_as_daraja_documents_it() {
 fn a_reversal_is_written_as_daraja_documents_it_misspelling_and_all() {
     let expected = json!({
         "Initiator": "shop-api",
-        "SecurityCredential": "c2VjcmV0Q3JlZGVudGlhbA==",
+        "SecurityCredential": CREDENTIAL,
         "CommandID": "TransactionReversal",
         "TransactionID": "UJ65WSR9W7",
         "Amount": 500,

@@ -128,7 +128,7 @@ pub(crate) fn merchant() -> Merchant {
 }
 
 /// It stands in the timeout fixtures as well, where nothing may show it.
-pub(crate) const CREDENTIAL: &str = "c2VjcmV0Q3JlZGVudGlhbA==";
+pub(crate) const CREDENTIAL: &str = "YSBjcmVkZW50aWFsIG9mIG5vYm9keSwgYXMgbG9uZyBhcyBTYWZhcmljb20ncy4gYSBjcmVkZW50aWFsIG9mIG5vYm9keSwgYXMgbG9uZyBhcyBTYWZhcmljb20ncy4gYSBjcmVkZW50aWFsIG9mIG5vYm9keSwgYXMgbG9uZyBhcyBTYWZhcmljb20ncy4gYSBjcmVkZW50aWFsIG9mIG5vYm9keSwgYXMgbG9uZyBhcyBTYWZhcmljb20ncy4gYSBjcmVkZW50aWFsIG9mIG5vYm9keSwgYXMgbG9uZyBhcyBTYWZhcmljb20ncy4gYSBjcmVkZW50aWFsIG9mIA==";
 pub(crate) const RESULT_URL: &str = "https://shop.example/result/8c1f";
 pub(crate) const TIMEOUT_URL: &str = "https://shop.example/timeout/8c1f";
 
