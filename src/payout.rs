@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ConversationId, Error, Initiator, Kes, Msisdn, OriginatorConversationId, Party, QueueTimeout, ReceiptNumber,
-    Repeat, Result, ResultUrls, Shillings, ShortCode, StatusOutcome, Timestamp, Transaction, TransactionState,
+    Repeat, Result, ResultUrls, Shillings, ShortCode, StatusOutcome, Timestamp, TransactionState,
     TransactionStatusQuery, TransactionStatusResult,
     b2c::{B2cAccepted, B2cFailure, B2cOutcome, B2cPayment, B2cPayout, B2cReason, B2cResult, Order},
     error::{ApiError, Invalid},
@@ -34,7 +34,7 @@ const SKEW: Duration = Duration::from_secs(86_400);
 ///
 /// It freezes recipient, amount, short code, purpose and id, so that what is sent again is the same payment to the letter;
 /// it takes what happened, and the time; and it says the [next safe step](Self::next_step). It does nothing by itself and
-/// holds no secret, but names and numbers.
+/// holds no secret, but names and numbers. Its row has one writer at a time: lock it, or compare before you swap.
 ///
 /// Once a payout may have been carried out, nothing but a result or a transaction's status settles it: no error does, no
 /// time, and no second id. If Daraja never tells, it asks for ever.
@@ -266,9 +266,10 @@ impl Payout {
         self.sends = self.sends.saturating_add(1);
         if self.may_be_done {
             let pause = if is_duplicate { Duration::ZERO } else { pause };
-            self.enter(PayoutState::Unknown, now.after(pause));
-        } else if error.is_retryable() {
-            self.first_sent_at = None;
+            return self.enter(PayoutState::Unknown, now.after(pause));
+        }
+        self.first_sent_at = None;
+        if error.is_retryable() {
             self.enter(PayoutState::Created, now.after(pause));
         } else {
             self.enter(PayoutState::Refused(error.to_string().into()), now);
@@ -298,7 +299,7 @@ impl Payout {
         match &result.outcome {
             B2cOutcome::Paid(paid) => self.paid(paid.clone(), now),
             B2cOutcome::Failed(failure) => self.failed(failure.clone(), now),
-            B2cOutcome::Unproven(_) => self.unproven(now),
+            B2cOutcome::Unproven(_) => self.unsettled(now),
         }
         Ok(())
     }
@@ -308,7 +309,8 @@ impl Payout {
     ///
     /// # Errors
     ///
-    /// [`Invalid`] if the transaction that was found is another one. Then nothing is changed.
+    /// [`Invalid`] if it does not answer the last question and the transaction that was found is another one. Then nothing is
+    /// changed.
     pub fn take_status(&mut self, result: &TransactionStatusResult, now: Timestamp) -> Result<(), Invalid> {
         let StatusOutcome::Found(transaction) = &result.outcome else { return Ok(()) };
         let answers_ours = self.question.is_some() && self.question == result.conversation_id;
@@ -320,17 +322,17 @@ impl Payout {
         let ended = |reason| B2cFailure::ended(reason, "");
         match &transaction.status {
             TransactionState::Completed => match transaction.proof() {
-                Some(receipt) => self.paid(as_payout(transaction, receipt), now),
-                None => self.unproven(now),
+                Some(receipt) => self.paid(B2cPayout::found(transaction, receipt), now),
+                None => self.unsettled(now),
             },
-            _ if self.differs(transaction.amount, transaction.credit_party.as_ref()) => self.contradicted(now),
+            _ if self.differs(transaction.amount, transaction.credit_party.as_ref()) => self.contradicted(None, now),
             TransactionState::Declined => self.failed(ended(B2cReason::Declined), now),
             TransactionState::Cancelled => self.failed(ended(B2cReason::Cancelled), now),
             TransactionState::Expired => self.failed(ended(B2cReason::Expired), now),
             TransactionState::Pending | TransactionState::Other(_) => {
                 self.is_taken();
-                if matches!(self.state, PayoutState::Created | PayoutState::Sending) {
-                    self.enter(PayoutState::Unknown, now.after(ASK_PAUSE));
+                if !matches!(self.state, PayoutState::Accepted | PayoutState::Unknown) {
+                    self.doubt(now.after(ASK_PAUSE));
                 }
             }
         }
@@ -348,10 +350,7 @@ impl Payout {
             self.check_ids("queue timeout", id, conversation)?;
         }
         self.look_at(now);
-        if !self.state.is_settled() {
-            self.may_be_done = true;
-            self.enter(PayoutState::Unknown, now);
-        }
+        self.doubt(now);
         Ok(())
     }
 
@@ -382,10 +381,10 @@ impl Payout {
     fn paid(&mut self, paid: B2cPayout, now: Timestamp) {
         let is_older = self.first_sent_at.zip(paid.completed_at).is_some_and(|(first, done)| done.after(SKEW) < first);
         if is_older || self.differs(paid.amount, paid.recipient.as_ref()) {
-            return self.contradicted(now);
+            return self.contradicted(Some(paid.receipt), now);
         }
         match &mut self.state {
-            PayoutState::Paid(known) if known.receipt == paid.receipt => complete(known, paid),
+            PayoutState::Paid(known) if known.receipt == paid.receipt => known.complete(paid),
             PayoutState::Paid(_) => self.contradict(Contradiction::SecondReceipt(paid.receipt)),
             PayoutState::Failed(_) | PayoutState::Refused(_) => {
                 self.contradict(Contradiction::PaidAfterFailure);
@@ -404,9 +403,9 @@ impl Payout {
     }
 
     /// Something was told under the id that cannot be this payment: a person has to look, and meanwhile Daraja is asked.
-    fn contradicted(&mut self, now: Timestamp) {
-        self.contradict(Contradiction::OtherPayment);
-        self.unproven(now);
+    fn contradicted(&mut self, receipt: Option<ReceiptNumber>, now: Timestamp) {
+        self.contradict(Contradiction::OtherPayment(receipt));
+        self.unsettled(now);
     }
 
     fn contradict(&mut self, contradiction: Contradiction) {
@@ -415,12 +414,12 @@ impl Payout {
         }
     }
 
-    /// Daraja knows the payment, and has not said what became of it. If that is news, it is asked at once.
-    fn unproven(&mut self, now: Timestamp) {
+    /// Daraja has the payment, and has not said what became of it. If that is news, it is asked at once.
+    fn unsettled(&mut self, now: Timestamp) {
         let is_news = !self.is_known || self.state != PayoutState::Unknown;
         self.is_taken();
         if is_news {
-            self.enter(PayoutState::Unknown, now);
+            self.doubt(now);
         }
     }
 
@@ -428,6 +427,15 @@ impl Payout {
     fn is_taken(&mut self) {
         self.is_known = true;
         self.may_be_done = true;
+    }
+
+    /// It may have been carried out. That goes for a refused one too: nobody else sends under its id.
+    fn doubt(&mut self, due: Timestamp) {
+        self.may_be_done = true;
+        if !matches!(self.state, PayoutState::Paid(_) | PayoutState::Failed(_)) {
+            self.state = PayoutState::Unknown;
+            self.due = Some(due);
+        }
     }
 
     /// What is settled stays so, whatever a send comes to that was under way meanwhile.
@@ -442,28 +450,4 @@ impl Payout {
 
 fn doubled(pause: Duration, turns: u32, longest: Duration) -> Duration {
     pause.saturating_mul(1_u32.checked_shl(turns).unwrap_or(u32::MAX)).min(longest)
-}
-
-fn as_payout(transaction: &Transaction, receipt: ReceiptNumber) -> B2cPayout {
-    B2cPayout {
-        receipt,
-        amount: transaction.amount,
-        recipient: transaction.credit_party.clone(),
-        completed_at: transaction.finalised_at,
-        recipient_is_registered: None,
-        utility_balance: None,
-        working_balance: None,
-        charges_balance: None,
-    }
-}
-
-/// Fills in what only the second teller knew.
-fn complete(known: &mut B2cPayout, told: B2cPayout) {
-    known.amount = known.amount.or(told.amount);
-    known.recipient = known.recipient.take().or(told.recipient);
-    known.completed_at = known.completed_at.or(told.completed_at);
-    known.recipient_is_registered = known.recipient_is_registered.or(told.recipient_is_registered);
-    known.utility_balance = known.utility_balance.or(told.utility_balance);
-    known.working_balance = known.working_balance.or(told.working_balance);
-    known.charges_balance = known.charges_balance.or(told.charges_balance);
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::B2cFailure;
 use crate::{
-    ConversationId, Kes, OriginatorConversationId, Party, ReceiptNumber, ResultCode, Timestamp,
+    ConversationId, Kes, OriginatorConversationId, Party, ReceiptNumber, ResultCode, Timestamp, Transaction,
     error::{DecodeError, redact},
     initiated::Envelope,
     wire::Told,
@@ -77,6 +77,33 @@ pub struct B2cPayout {
     pub working_balance: Option<Kes>,
     /// What is left in the account of charges; it can be negative.
     pub charges_balance: Option<Kes>,
+}
+
+impl B2cPayout {
+    /// What a transaction's status knows of it.
+    pub(crate) fn found(transaction: &Transaction, receipt: ReceiptNumber) -> Self {
+        Self {
+            receipt,
+            amount: transaction.amount,
+            recipient: transaction.credit_party.clone(),
+            completed_at: transaction.finalised_at,
+            recipient_is_registered: None,
+            utility_balance: None,
+            working_balance: None,
+            charges_balance: None,
+        }
+    }
+
+    /// Fills in what only the second teller knew.
+    pub(crate) fn complete(&mut self, told: Self) {
+        self.amount = self.amount.or(told.amount);
+        self.recipient = self.recipient.take().or(told.recipient);
+        self.completed_at = self.completed_at.or(told.completed_at);
+        self.recipient_is_registered = self.recipient_is_registered.or(told.recipient_is_registered);
+        self.utility_balance = self.utility_balance.or(told.utility_balance);
+        self.working_balance = self.working_balance.or(told.working_balance);
+        self.charges_balance = self.charges_balance.or(told.charges_balance);
+    }
 }
 
 /// A result that proves nothing: a zero code without a receipt, or a code that is not known to be final.

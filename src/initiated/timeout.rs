@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A request timed out in Daraja's queue. **That is not a failure**: a payout may have been made all the same. Ask with a
-/// [`TransactionStatusQuery`](crate::TransactionStatusQuery).
+/// [`TransactionStatusQuery`](crate::TransactionStatusQuery), or let a [`Payout`](crate::Payout) say what is safe.
 ///
 /// Daraja is said to post the request back as it was sent, credential and all. Of what comes only the ids are kept, and
 /// no error quotes it: never write such a body to a log.

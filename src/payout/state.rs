@@ -56,13 +56,13 @@ pub enum NextStep {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Contradiction {
-    /// It was told to have failed, and then a receipt came.
+    /// It was refused, or told to have failed, and then a receipt came.
     PaidAfterFailure,
     /// It was paid, and then told to have failed.
     FailureAfterPayment,
     /// It was paid, and then told to be paid under another receipt: perhaps it was paid twice.
     SecondReceipt(ReceiptNumber),
     /// What was told under its id has another amount or another recipient, or was done long before it was sent: perhaps the
-    /// id was used for another payment.
-    OtherPayment,
+    /// id was used for another payment. With that one's receipt, if there is one.
+    OtherPayment(Option<ReceiptNumber>),
 }

@@ -586,6 +586,7 @@ async fn a_payment_with_id_check_is_sent_once_and_asked_for_by_its_own_id() {
 async fn two_things_that_cannot_both_be_true_are_kept_for_a_person_to_see() {
     use Contradiction::{FailureAfterPayment, OtherPayment, PaidAfterFailure, SecondReceipt};
     let second = || SecondReceipt("UJ65WSR9W8".parse().unwrap());
+    let other = || OtherPayment("UJ65WSR9W7".parse().ok());
     let told = |amount: &str| Told(result(OURS, "0", &money(amount, "UJ65WSR9W7")));
     let to_another = || {
         let parameters = money("10", "UJ65WSR9W7").replace("254708374149", "254700000001");
@@ -607,12 +608,12 @@ async fn two_things_that_cannot_both_be_true_are_kept_for_a_person_to_see() {
         ("paid, then declined", vec![paid(), declined()], "paid", vec![FailureAfterPayment]),
         ("paid, then 15", vec![paid(), code("15")], "paid", vec![]),
         ("a second receipt", vec![paid(), paid_under("UJ65WSR9W8")], "paid", vec![second()]),
-        ("another amount", vec![told("11")], "unknown", vec![OtherPayment]),
-        ("another amount, a cent off", vec![told("10.01")], "unknown", vec![OtherPayment]),
-        ("another recipient", vec![to_another()], "unknown", vec![OtherPayment]),
-        ("another amount, then ours", vec![told("11"), paid()], "paid", vec![OtherPayment]),
-        ("ours, then another amount", vec![paid(), told("11")], "paid", vec![OtherPayment]),
-        ("failed, then another amount", vec![code("1"), told("11")], "failed", vec![OtherPayment]),
+        ("another amount", vec![told("11")], "unknown", vec![other()]),
+        ("another amount, a cent off", vec![told("10.01")], "unknown", vec![other()]),
+        ("another recipient", vec![to_another()], "unknown", vec![other()]),
+        ("another amount, then ours", vec![told("11"), paid()], "paid", vec![other()]),
+        ("ours, then another amount", vec![paid(), told("11")], "paid", vec![other()]),
+        ("failed, then another amount", vec![code("1"), told("11")], "failed", vec![other()]),
         (
             "everything at once",
             vec![code("1"), paid(), code("1"), paid_under("UJ65WSR9W8")],
@@ -633,6 +634,21 @@ async fn two_things_that_cannot_both_be_true_are_kept_for_a_person_to_see() {
         apply(&mut refused, &payment(), 0, &event).await;
     }
     assert_eq!((word(refused.state()), refused.contradictions()), ("paid", [PaidAfterFailure].as_slice()));
+}
+
+/// Nobody else sends under its id: what is told of it, whatever it is, says that it has arrived.
+#[tokio::test(start_paused = true)]
+async fn a_refused_payout_of_which_daraja_tells_is_unknown_again() {
+    for event in [code("15"), pending(), TimedOut("{}")] {
+        let mut refused = Payout::new(&payment());
+        for event in [Begin, Sent(NamedRefusal)] {
+            apply(&mut refused, &payment(), 0, &event).await;
+        }
+        assert_eq!(word(refused.state()), "refused");
+        apply(&mut refused, &payment(), 1, &event).await;
+        assert_eq!(word(refused.state()), "unknown", "{event:?}");
+        assert_ne!(refused.next_step(at(600)), NextStep::Send);
+    }
 }
 
 #[tokio::test(start_paused = true)]
