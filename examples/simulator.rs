@@ -12,7 +12,10 @@ use std::{
 };
 
 use clap::Parser;
-use daraja::simulator::{SCENARIOS, Served, Simulator};
+use daraja::{
+    ResultUrls,
+    simulator::{PAYOUT_SCENARIOS, SCENARIOS, Served, Simulator},
+};
 
 /// A local Daraja for programs in any language: no account is needed and no real money can move.
 #[derive(Parser)]
@@ -25,8 +28,10 @@ struct Options {
     seed: Option<u64>,
 }
 
-/// Where a program of yours may receive callbacks. They are posted to loopback addresses only.
+/// Where a program of yours may receive callbacks and results. They are posted to loopback addresses only.
 const CALLBACK_URL: &str = "http://127.0.0.1:5000/callbacks/stk";
+const RESULT_URL: &str = "http://127.0.0.1:5000/b2c/result";
+const TIMEOUT_URL: &str = "http://127.0.0.1:5000/b2c/timeout";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -46,7 +51,7 @@ async fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     let simulator = Simulator::builder().seed(seed).build();
     let served = simulator.serve(("127.0.0.1", options.port)).await?;
     let stopped = stop_signal()?;
-    introduce(&simulator, &served);
+    introduce(&simulator, &served, &ResultUrls::new(RESULT_URL.parse()?, TIMEOUT_URL.parse()?));
     tokio::select! {
         () = served.forever() => {}
         () = stopped => say(format_args!("\nstopped")),
@@ -54,13 +59,17 @@ async fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn introduce(simulator: &Simulator, served: &Served) {
+fn introduce(simulator: &Simulator, served: &Served, urls: &ResultUrls) {
     say(format_args!("A local Daraja is served at {}. No real money can move.", served.base_url()));
     say(format_args!("\nSettings for a program that calls it:\n"));
     for (name, value) in served.variables() {
         say(format_args!("{name}={value}"));
     }
-    say(format_args!("MPESA_CALLBACK_URL={CALLBACK_URL}\n"));
+    say(format_args!("MPESA_CALLBACK_URL={CALLBACK_URL}"));
+    for (name, value) in served.payout_variables(urls) {
+        say(format_args!("{name}={value}"));
+    }
+    say(format_args!(""));
     let till = simulator.till_merchant();
     if let Some(number) = till.till_number() {
         row(
@@ -68,7 +77,7 @@ fn introduce(simulator: &Simulator, served: &Served) {
             format_args!("instead of the PayBill: MPESA_SHORTCODE={} MPESA_TILL={number}", till.short_code()),
         );
     }
-    row("callbacks", "go to the URL of each push, on this computer only; the one above is an example");
+    row("callbacks", "and results go to the URLs of each request, on this computer only; those above are examples");
     row("queries", "one in 12 s, as in the sandbox; more are answered with 429");
     row("seed", format_args!("{} (give it with --seed to have the same ids again)", simulator.seed()));
     say(format_args!("\nA customer decides by the last two digits of the number:\n"));
@@ -76,6 +85,11 @@ fn introduce(simulator: &Simulator, served: &Served) {
         row(&format!("..{:02}", scenario.ends_in), scenario.story);
     }
     row("all others", "approve after 17 s, 254708374149 among them");
+    say(format_args!("\nA payout ends by the last two digits of its recipient:\n"));
+    for scenario in PAYOUT_SCENARIOS {
+        row(&format!("..{:02}", scenario.ends_in), scenario.story);
+    }
+    row("all others", "are paid, as long as the utility account holds enough");
     say(format_args!("\nCtrl-C stops it."));
 }
 

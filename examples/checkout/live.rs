@@ -1,22 +1,24 @@
 //! One push to a real phone, with the settings of the environment: what a user of Safaricom's sandbox runs.
 
-use std::{collections::HashMap, error::Error as StdError, io::IsTerminal, process::ExitCode, time::Duration};
+use std::{error::Error as StdError, io::IsTerminal, process::ExitCode, time::Duration};
 
 use daraja::{
-    Client, Environment, Merchant, Msisdn, Operation, Settings, Shillings, StkPush,
-    error::Error,
+    Client, Merchant, Msisdn, Operation, Shillings, StkPush,
     stk::{Outcome, Settled},
 };
 
 use crate::{
     Options,
-    screen::{complain, row, show, watch},
+    live_tools::{NOTHING_SENT, introduce, settings, what_to_do},
+    outcome::show,
+    screen::{complain, row, watch},
 };
 
-const NOTHING_SENT: u8 = 2;
 /// Daraja accepts a host that does not exist. Nobody receives the callback then.
 const NOWHERE: &str = "https://callback.invalid/daraja";
 const REFERENCE: &str = "DARAJA-TEST";
+const LOOK: &str = "do not push again, as the customer may have paid or may still pay: see whether an SMS came, or look into \
+                    the M-PESA portal";
 
 pub(crate) async fn run(phone: &str, amount: &str, options: &Options) -> ExitCode {
     let plan = match Plan::read(phone, amount) {
@@ -33,7 +35,7 @@ pub(crate) async fn run(phone: &str, amount: &str, options: &Options) -> ExitCod
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             complain(&error, ExitCode::FAILURE);
-            warn!("what to do: {}", what_to_do(&error));
+            warn!("what to do: {}", if error.outcome_unknown() { LOOK.to_owned() } else { what_to_do(&error) });
             ExitCode::FAILURE
         }
     }
@@ -50,8 +52,7 @@ impl Plan {
     /// Finds everything that is wrong before anything is sent.
     fn read(phone: &str, amount: &str) -> Result<Self, Box<dyn StdError>> {
         let (payer, amount): (Msisdn, Shillings) = (phone.parse()?, amount.parse()?);
-        let file = dotenv()?;
-        let settings = Settings::from_lookup(|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()))?;
+        let settings = settings()?;
         let merchant = settings.merchant.required()?;
         let client = Client::new(settings.environment, settings.credentials)?;
         let (callback_url, callback) = match settings.callback_url.optional() {
@@ -64,14 +65,8 @@ impl Plan {
     }
 
     fn introduce(&self) {
-        let environment = self.client.environment();
         say!("One push to a real phone.\n");
-        match environment {
-            Environment::Custom(_) if environment.is_production() => row("environment", "production, by a gateway"),
-            Environment::Custom(_) => row("environment", "custom"),
-            named => row("environment", named),
-        }
-        row("base URL", environment.base_url());
+        introduce(&self.client);
         row("short code", self.merchant.short_code());
         if let Some(till) = self.merchant.till_number() {
             row("till", till);
@@ -95,30 +90,5 @@ impl Plan {
         let settled = watch(wait.into_future(), every, || "two minutes at most".to_owned()).await?;
         show(&settled, self.push.amount());
         Ok(settled)
-    }
-}
-
-/// Reads `./.env` of this very folder, if there is one. An error shows no line of it: it may hold a secret.
-fn dotenv() -> Result<HashMap<String, String>, &'static str> {
-    let problem = |error: dotenvy::Error| match error {
-        dotenvy::Error::LineParse(..) => "./.env holds a line that is not NAME=value",
-        _ => "./.env cannot be read",
-    };
-    match dotenvy::from_path_iter(".env") {
-        Ok(lines) => lines.collect::<Result<_, _>>().map_err(problem),
-        Err(error) if error.not_found() => Ok(HashMap::new()),
-        Err(error) => Err(problem(error)),
-    }
-}
-
-fn what_to_do(error: &Error) -> String {
-    if error.outcome_unknown() {
-        let look = "see whether an SMS came, or look into the M-PESA portal";
-        return format!("do not push again, as the customer may have paid or may still pay: {look}");
-    }
-    match (error.is_retryable(), error.retry_after()) {
-        (true, Some(pause)) => format!("nothing was carried out; try again after {} s", pause.as_secs()),
-        (true, None) => "nothing was carried out; try again a little later".to_owned(),
-        (false, _) => "nothing was carried out; put the cause right first, or the same will happen again".to_owned(),
     }
 }

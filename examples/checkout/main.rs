@@ -8,10 +8,16 @@ use std::process::ExitCode;
 use clap::Parser;
 
 #[macro_use]
+#[path = "../shared/screen.rs"]
 mod screen;
 mod live;
+#[path = "../shared/live.rs"]
+mod live_tools;
+mod outcome;
 mod play;
 mod receiver;
+#[path = "../shared/web.rs"]
+mod web;
 
 /// A checkout by M-PESA, from the phone number as typed to the receipt.
 ///

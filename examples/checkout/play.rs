@@ -9,8 +9,9 @@ use daraja::{
 };
 
 use crate::{
+    outcome::show,
     receiver::Receiver,
-    screen::{complain, row, show, watch},
+    screen::{complain, row, watch},
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -89,7 +89,16 @@ impl Timestamp {
     }
 
     /// How long after another instant this one is; `None` if it is before it.
-    pub(crate) fn since(self, earlier: Self) -> Option<Duration> {
+    ///
+    /// ```
+    /// # use daraja::Timestamp;
+    /// let (paid, now): (Timestamp, Timestamp) = ("20240402170017".parse()?, "20240402170117".parse()?);
+    /// assert_eq!(now.since(paid), Some(std::time::Duration::from_secs(60)));
+    /// assert_eq!(paid.since(now), None);
+    /// # Ok::<(), daraja::error::Invalid>(())
+    /// ```
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Option<Duration> {
         self.0.signed_duration_since(earlier.0).to_std().ok()
     }
 

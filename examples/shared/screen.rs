@@ -1,4 +1,4 @@
-//! What is shown: lines of name and value, one live line while the customer decides, outcomes and errors.
+//! What is shown: lines of name and value, one live line while something is awaited, and errors.
 
 use std::{
     error::Error,
@@ -10,11 +10,7 @@ use std::{
     time::Duration,
 };
 
-use daraja::{
-    Kes, Shillings,
-    error::ConfigError,
-    stk::{Outcome, Settled, Source},
-};
+use daraja::error::ConfigError;
 use tokio::time::{Instant, interval_at};
 
 /// Prints a line. A screen that was closed does not end the program in the middle of a payment.
@@ -25,30 +21,6 @@ macro_rules! say {
 /// The same for standard error.
 macro_rules! warn {
     ($($text:tt)*) => { drop(std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($text)*)))) };
-}
-
-pub(crate) fn show(settled: &Settled, asked: Shillings) {
-    let teller = if settled.source == Source::Callback { "told by the callback" } else { "told by query" };
-    match &settled.outcome {
-        Outcome::Paid(payment) => {
-            row("PAID", teller);
-            match &payment.receipt {
-                Some(receipt) => row("receipt", receipt),
-                None => row("receipt", "only the callback brings it, and the customer's SMS"),
-            }
-            match payment.amount {
-                Some(paid) if paid == Kes::from(asked) => row("amount", format_args!("KES {paid}, as asked")),
-                Some(paid) => row("amount", format_args!("KES {paid}, BUT KES {asked} WERE ASKED")),
-                None => {}
-            }
-        }
-        Outcome::Failed(failure) => {
-            row("NOT PAID", teller);
-            row("reason", format_args!("{} ({}: {:?})", failure.reason(), failure.code(), failure.description()));
-            row("advice", failure.advice());
-            row("customer", format_args!("{:?}", failure.customer_message()));
-        }
-    }
 }
 
 /// Awaits a future beside a line that tells how long it takes; if nobody watches it live, a new line each time.
