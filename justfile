@@ -35,6 +35,14 @@ instructions:
 checkout:
     cargo run --example checkout
 
+# The other offline play: three payouts, from the supplier's number to the receipt.
+payout:
+    cargo run --example payout
+
+# A longer walk through generated histories of payouts.
+histories count="1000000":
+    DARAJA_HISTORIES={{count}} cargo test --release --test api histories::no_history -- --nocapture
+
 # A local Daraja on a port of the system's choosing.
 simulator:
     cargo run --example simulator -- --port 0
