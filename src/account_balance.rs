@@ -83,7 +83,19 @@ impl Operation for AccountBalanceQuery {
 
 /// What an account balance query brought.
 ///
-/// It comes once, unsigned, to the result URL. See [`AccountBalanceQuery`] for an example.
+/// It comes once, unsigned, to the result URL.
+///
+/// ```
+/// use daraja::{AccountBalanceResult, BalanceOutcome, Kes};
+///
+/// let result = AccountBalanceResult::parse(br#"{"Result":{"ResultCode":0,"ConversationID":"AG_1","ResultParameters":
+///     {"ResultParameter":[{"Key":"AccountBalance","Value":"Utility Account|KES|228037.00|228037.00|0.00|0.00&Charges Paid Account|KES|-1540.00|-1540.00|0.00|0.00"},
+///     {"Key":"BOCompletedTime","Value":20260106123045}]}}}"#)?;
+/// let BalanceOutcome::Known(balances) = result.outcome else { panic!("known") };
+/// assert_eq!(balances.utility().unwrap().available, Some(Kes::from_cents(22_803_700)));
+/// assert_eq!(balances.charges_paid().unwrap().current, Some(Kes::from_cents(-154_000)));
+/// # Ok::<(), daraja::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AccountBalanceResult {

@@ -124,7 +124,22 @@ impl Operation for Reversal {
 
 /// What became of a reversal.
 ///
-/// It comes once, unsigned, to the result URL. See [`Reversal`] for an example.
+/// It comes once, unsigned, to the result URL.
+///
+/// ```
+/// use daraja::{ReversalOutcome, ReversalReason, ReversalResult};
+///
+/// let outcome = |code: &str| -> daraja::Result<ReversalOutcome> {
+///     let body = format!(r#"{{"Result":{{"ResultCode":{code},"ConversationID":"AG_1"}}}}"#);
+///     Ok(ReversalResult::parse(body.as_bytes())?.outcome)
+/// };
+/// // Only a refusal that is final leaves the money here, so that it may be given back in another way.
+/// let ReversalOutcome::Refused(failure) = outcome("\"R000002\"")? else { panic!("refused") };
+/// assert_eq!(failure.reason(), ReversalReason::UnknownPayment);
+/// assert_eq!(outcome("\"R000001\"")?, ReversalOutcome::AlreadyReversed);
+/// assert!(matches!(outcome("26")?, ReversalOutcome::Unproven(_)));
+/// # Ok::<(), daraja::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReversalResult {

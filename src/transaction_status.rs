@@ -121,7 +121,24 @@ impl Operation for TransactionStatusQuery {
 
 /// What a transaction status query found.
 ///
-/// It comes once, unsigned, to the result URL. See [`TransactionStatusQuery`] for an example.
+/// It comes once, unsigned, to the result URL. Money moved only if the transaction is completed.
+///
+/// ```
+/// use daraja::{StatusOutcome, TransactionState, TransactionStatusResult};
+///
+/// let result = TransactionStatusResult::parse(br#"{"Result":{"ResultCode":0,"ConversationID":"AG_of_the_question",
+///     "ResultParameters":{"ResultParameter":[{"Key":"TransactionStatus","Value":"Completed"},
+///     {"Key":"ReceiptNo","Value":"SG632NMUAB"},{"Key":"Amount","Value":"5000.00"},
+///     {"Key":"CreditPartyName","Value":"254700000001 - NAME SURNAME"}]}}}"#)?;
+/// let StatusOutcome::Found(transaction) = result.outcome else { panic!("found") };
+/// assert_eq!(transaction.status, TransactionState::Completed);
+/// assert_eq!(transaction.proof().unwrap().as_str(), "SG632NMUAB");
+///
+/// // A question that finds nothing proves nothing: it is answered so right after a payment as well.
+/// let result = TransactionStatusResult::parse(br#"{"Result":{"ResultCode":2032,"ConversationID":"AG_of_the_question"}}"#)?;
+/// assert_eq!(result.outcome, StatusOutcome::NotFound);
+/// # Ok::<(), daraja::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TransactionStatusResult {

@@ -37,6 +37,26 @@ impl PayoutState {
 }
 
 /// What can safely be done next.
+///
+/// ```
+/// # use daraja::{B2cPayment, Payout, Shillings, simulator::Simulator};
+/// use daraja::NextStep;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> daraja::Result<()> {
+/// # let simulator = Simulator::new();
+/// # let (daraja, initiator) = (simulator.client(), simulator.initiator());
+/// # let (code, amount) = (simulator.b2c_short_code(), Shillings::new(10)?);
+/// # let payment = B2cPayment::new(&initiator, code, "0712345678".parse()?, amount, simulator.result_urls());
+/// let mut payout = Payout::new(&payment);
+/// assert_eq!(payout.next_step(daraja.now()), NextStep::Send);
+/// payout.begin(&payment, daraja.now())?;
+/// // It is under way: nobody else is to send it meanwhile.
+/// assert!(matches!(payout.next_step(daraja.now()), NextStep::Wait(_)));
+/// assert!(payout.begin(&payment, daraja.now()).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NextStep {
