@@ -35,7 +35,7 @@ impl Shop {
             ResponseTemplate::new(200)
         };
         Mock::given(any()).respond_with(take).mount(&server).await;
-        let url = |kind| format!("{}/b2c/{kind}/8c1f", server.uri()).parse().unwrap();
+        let url = |kind| format!("{}/b2c/{kind}/8c1f", server.uri()).parse().expect("a URL");
         Self { urls: ResultUrls::new(url("result"), url("timeout")), posts, _server: server }
     }
 
@@ -49,7 +49,7 @@ fn simulator() -> Simulator {
 }
 
 fn payment(simulator: &Simulator, urls: &ResultUrls) -> B2cPayment {
-    let (recipient, amount) = (RECIPIENT.parse().unwrap(), Shillings::new(500).unwrap());
+    let (recipient, amount) = (RECIPIENT.parse().expect("a number"), Shillings::new(500).expect("an amount"));
     B2cPayment::new(&simulator.initiator(), simulator.b2c_short_code(), recipient, amount, urls.clone())
 }
 
