@@ -205,7 +205,7 @@ pub enum Advice {
     RetryAfter(Duration),
     /// The same request will fail again until your settings, products or accounts are put right.
     FixConfiguration,
-    /// The customer has to do something first, such as topping up or unlocking the PIN.
+    /// The customer, or the one who is paid, has to do something first, such as topping up or unlocking the PIN.
     AskCustomer,
     /// It is not known what became of the payment: find out, and do not pay again.
     Reconcile,
@@ -220,7 +220,7 @@ impl fmt::Display for Advice {
                 write!(f, "nothing was paid: a new payment may be started after {} s", pause.as_secs())
             }
             Self::FixConfiguration => f.write_str("put settings, products or accounts right before asking again"),
-            Self::AskCustomer => f.write_str("the customer has to do something before paying"),
+            Self::AskCustomer => f.write_str("the customer has to do something first"),
             Self::Reconcile => f.write_str("find out what became of the payment, and do not pay again"),
         }
     }

@@ -1,6 +1,6 @@
 //! Why a payout failed, what to do about it, and what to tell the recipient.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -158,7 +158,8 @@ impl B2cReason {
     pub fn advice(self) -> Advice {
         match self {
             Self::DailyLimit | Self::BalanceLimit | Self::Recipient => Advice::AskCustomer,
-            Self::Declined | Self::Cancelled | Self::Expired => Advice::RetryNow,
+            // Whoever tells of it gives no reason: the next one may end so as well.
+            Self::Declined | Self::Cancelled | Self::Expired => Advice::RetryAfter(Duration::from_secs(60)),
             _ => Advice::FixConfiguration,
         }
     }

@@ -1,13 +1,13 @@
 //! What comes to the timeout URL. Nobody outside Safaricom has shown one yet: three shapes are expected.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::de::MapAccess;
 
 use crate::{
     ConversationId, OriginatorConversationId,
     error::DecodeError,
-    wire::{Fields, Object, Quote, next_text, read_posted, skip},
+    wire::{Fields, Object, Once, Quote, next_text, read_posted, skip},
 };
 
 /// A request timed out in Daraja's queue. **That is not a failure**: a payout may have been made all the same. Ask with a
@@ -55,15 +55,15 @@ impl QueueTimeout {
     ///
     /// [`DecodeError`] if it is larger than 64 KiB, or no JSON object.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
-        read_posted(body, Quote::Nothing, |read: Read| {
+        read_posted(body, Quote::Nothing, |read: Read<'_>| {
             let shape = match read {
                 Read { is_envelope: true, .. } => TimeoutShape::Envelope,
                 Read { is_echo: true, .. } => TimeoutShape::Echo,
                 _ => TimeoutShape::Ids,
             };
             Ok(Self {
-                originator_conversation_id: read.originator_conversation_id,
-                conversation_id: read.conversation_id,
+                originator_conversation_id: read.originator_conversation_id.given().and_then(|id| id.parse().ok()),
+                conversation_id: read.conversation_id.given().and_then(|id| id.parse().ok()),
                 shape,
                 bytes: body.len(),
             })
@@ -90,23 +90,23 @@ impl fmt::Debug for QueueTimeout {
 
 /// What is kept while reading.
 #[derive(Default)]
-struct Read {
-    originator_conversation_id: Option<OriginatorConversationId>,
-    conversation_id: Option<ConversationId>,
+struct Read<'a> {
+    originator_conversation_id: Once<Cow<'a, str>>,
+    conversation_id: Once<Cow<'a, str>>,
     is_envelope: bool,
     is_echo: bool,
 }
 
-impl<'de> Fields<'de> for Read {
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+impl<'a> Fields<'a> for Read<'a> {
+    fn field<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         self.is_envelope |= matches!(key, "Result" | "ResultCode");
         self.is_echo |= matches!(key, "CommandID" | "SecurityCredential");
         match key {
             "Body" | "Result" => map.next_value_seed(Object(self)),
             "OriginatorConversationID" | "OriginatorCoversationID" => {
-                next_text(map).map(|id| self.originator_conversation_id = id.and_then(|id| id.parse().ok()))
+                next_text(map).map(|id| id.into_iter().for_each(|id| self.originator_conversation_id.add(id)))
             }
-            "ConversationID" => next_text(map).map(|id| self.conversation_id = id.and_then(|id| id.parse().ok())),
+            "ConversationID" => next_text(map).map(|id| id.into_iter().for_each(|id| self.conversation_id.add(id))),
             _ => skip(map),
         }
     }

@@ -29,6 +29,7 @@ fn expected() -> BTreeMap<&'static str, Expected> {
         ("envelope_inner_object_alone", Ok((Envelope, OWN, THEIRS))),
         ("envelope_without_ids", Ok((Envelope, None, None))),
         ("ids_both", Ok((Ids, OWN, THEIRS))),
+        ("ids_contradicted", Ok((Ids, None, THEIRS))),
         ("ids_misspelt", Ok((Ids, OWN, THEIRS))),
         ("ids_own_alone", Ok((Ids, OWN, None))),
         ("ids_of_the_gateway_alone", Ok((Ids, None, THEIRS))),

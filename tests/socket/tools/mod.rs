@@ -14,7 +14,7 @@ use daraja::{Merchant, Msisdn, RetryPolicy, Shillings, StkPush, simulator::Simul
 use tokio::task::JoinSet;
 
 /// How long an attempt waits where a server stalls. Where none does it waits for long, so that a busy machine fails no test.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs the rows of a table beside each other; every row that fails is printed, not the first one only.
 pub(crate) async fn every<Row: Future<Output = ()> + Send + 'static>(rows: impl IntoIterator<Item = Row>) {
