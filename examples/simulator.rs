@@ -26,6 +26,9 @@ struct Options {
     /// What ids, receipts and moods come from; another one each time unless set
     #[arg(long)]
     seed: Option<u64>,
+    /// Print the certificate that an initiator's password is encrypted with, and end
+    #[arg(long)]
+    certificate: bool,
 }
 
 /// Where a program of yours may receive callbacks and results. They are posted to loopback addresses only.
@@ -36,6 +39,10 @@ const TIMEOUT_URL: &str = "http://127.0.0.1:5000/b2c/timeout";
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
+    if options.certificate {
+        say(format_args!("{}", Simulator::new().certificate_pem().trim_end()));
+        return ExitCode::SUCCESS;
+    }
     tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).without_time().init();
     match serve(&options).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -78,6 +85,13 @@ fn introduce(simulator: &Simulator, served: &Served, urls: &ResultUrls) {
         );
     }
     row("callbacks", "and results go to the URLs of each request, on this computer only; those above are examples");
+    row(
+        "initiator",
+        format_args!(
+            "has the password {}; --certificate prints what to encrypt it with",
+            simulator.initiator_password().expose()
+        ),
+    );
     row("queries", "one in 12 s, as in the sandbox; more are answered with 429");
     row("seed", format_args!("{} (give it with --seed to have the same ids again)", simulator.seed()));
     say(format_args!("\nA customer decides by the last two digits of the number:\n"));

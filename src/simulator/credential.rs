@@ -10,7 +10,7 @@ use crate::{Certificate, recent::Recent};
 
 pub(super) const PASSWORD: &str = "simulator-password";
 
-const CERTIFICATE: &[u8] = include_bytes!("initiator/certificate.cer");
+pub(super) const CERTIFICATE: &str = include_str!("initiator/certificate.cer");
 
 static KEY: LazyLock<Pkcs1PrivateDecryptingKey> = LazyLock::new(|| {
     let key = PrivateDecryptingKey::from_pkcs8(include_bytes!("initiator/key.der")).expect("the key is whole");
@@ -18,7 +18,7 @@ static KEY: LazyLock<Pkcs1PrivateDecryptingKey> = LazyLock::new(|| {
 });
 
 pub(super) fn certificate() -> Certificate {
-    Certificate::from_pem(CERTIFICATE).expect("the certificate is whole")
+    Certificate::from_pem(CERTIFICATE.as_bytes()).expect("the certificate is whole")
 }
 
 /// The password in a credential, or `None` if it was not made with this certificate.

@@ -69,6 +69,21 @@ impl Simulator {
         credential::certificate()
     }
 
+    /// The same certificate as PEM text, for programs in other languages.
+    ///
+    /// ```
+    /// use daraja::{Certificate, simulator::Simulator};
+    ///
+    /// let simulator = Simulator::new();
+    /// let read = Certificate::from_pem(simulator.certificate_pem().as_bytes())?;
+    /// assert_eq!(read.sha256(), simulator.certificate().sha256());
+    /// # Ok::<(), daraja::Error>(())
+    /// ```
+    #[must_use]
+    pub fn certificate_pem(&self) -> &'static str {
+        credential::CERTIFICATE
+    }
+
     /// The password of the initiator whom it knows.
     #[must_use]
     pub fn initiator_password(&self) -> InitiatorPassword {
