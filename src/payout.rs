@@ -298,7 +298,7 @@ impl Payout {
         self.look_at(now);
         match &result.outcome {
             B2cOutcome::Paid(paid) => self.paid(paid.clone(), now),
-            B2cOutcome::Failed(failure) => self.failed(failure.clone(), now),
+            B2cOutcome::Failed(failure) => self.failed(failure.clone()),
             B2cOutcome::Unproven(_) => self.unsettled(now),
         }
         Ok(())
@@ -326,9 +326,9 @@ impl Payout {
                 None => self.unsettled(now),
             },
             _ if self.differs(transaction.amount, transaction.credit_party.as_ref()) => self.contradicted(None, now),
-            TransactionState::Declined => self.failed(ended(B2cReason::Declined), now),
-            TransactionState::Cancelled => self.failed(ended(B2cReason::Cancelled), now),
-            TransactionState::Expired => self.failed(ended(B2cReason::Expired), now),
+            TransactionState::Declined => self.failed(ended(B2cReason::Declined)),
+            TransactionState::Cancelled => self.failed(ended(B2cReason::Cancelled)),
+            TransactionState::Expired => self.failed(ended(B2cReason::Expired)),
             TransactionState::Pending | TransactionState::Other(_) => {
                 self.is_taken();
                 if !matches!(self.state, PayoutState::Accepted | PayoutState::Unknown) {
@@ -394,11 +394,11 @@ impl Payout {
         }
     }
 
-    fn failed(&mut self, failure: B2cFailure, now: Timestamp) {
+    fn failed(&mut self, failure: B2cFailure) {
         match &self.state {
             PayoutState::Paid(_) => self.contradict(Contradiction::FailureAfterPayment),
             PayoutState::Failed(_) => {}
-            _ => self.enter(PayoutState::Failed(failure), now),
+            _ => self.state = PayoutState::Failed(failure),
         }
     }
 
@@ -440,8 +440,7 @@ impl Payout {
 
     /// What is settled stays so, whatever a send comes to that was under way meanwhile.
     fn enter(&mut self, state: PayoutState, due: Timestamp) {
-        let is_final = matches!(state, PayoutState::Failed(_));
-        if !self.state.is_settled() || (is_final && !matches!(self.state, PayoutState::Paid(_))) {
+        if !self.state.is_settled() {
             self.state = state;
             self.due = Some(due);
         }

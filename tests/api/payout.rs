@@ -636,6 +636,21 @@ async fn two_things_that_cannot_both_be_true_are_kept_for_a_person_to_see() {
     assert_eq!((word(refused.state()), refused.contradictions()), ("paid", [PaidAfterFailure].as_slice()));
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_first_failure_is_kept_and_outweighs_a_refusal() {
+    for (first, second, reason) in [
+        (Sent(Ack), code("2001"), B2cReason::InsufficientFunds),
+        (Sent(NamedRefusal), code("1"), B2cReason::InsufficientFunds),
+    ] {
+        let mut payout = Payout::new(&payment());
+        for event in [Begin, first, code("1"), second] {
+            apply(&mut payout, &payment(), 0, &event).await;
+        }
+        let PayoutState::Failed(failure) = payout.state() else { panic!("{:?}", payout.state()) };
+        assert_eq!(failure.reason(), reason);
+    }
+}
+
 /// Nobody else sends under its id: what is told of it, whatever it is, says that it has arrived.
 #[tokio::test(start_paused = true)]
 async fn a_refused_payout_of_which_daraja_tells_is_unknown_again() {
