@@ -179,6 +179,12 @@ async fn what_daraja_would_refuse_is_refused_before_anything_is_sent() {
             "invalid result URL: production calls back over https only",
         ),
     ] {
+        let receipt = "UJ65WSR9W7".parse().unwrap();
+        let (code, amount) = ("600992".parse().unwrap(), Shillings::new(1).unwrap());
+        let status = TransactionStatusQuery::by_receipt(&initiator(), code, receipt, urls.clone());
+        let reversal = Reversal::new(&initiator(), code, receipt, amount, urls.clone());
+        assert_eq!(refused(environment.clone(), &status).await, expected);
+        assert_eq!(refused(environment.clone(), &reversal).await, expected);
         assert_eq!(refused(environment, &balance(&initiator(), urls)).await, expected);
     }
 }
