@@ -190,8 +190,11 @@ impl Payout {
         if self.state.is_settled() {
             return NextStep::Done;
         }
-        // A time further ahead than any pause comes from a clock that was wrong.
-        let pause = self.due.and_then(|due| due.since(now)).filter(|pause| *pause <= LONGEST_ASK_PAUSE);
+        // A time further ahead than any pause comes from a clock that was wrong, and so does one set by a clock that was
+        // ahead when it was sent.
+        let was_ahead = self.window_seconds > 0 && self.first_sent_at.is_some_and(|first| now < first);
+        let pause = self.due.and_then(|due| due.since(now));
+        let pause = pause.filter(|pause| *pause <= LONGEST_ASK_PAUSE && !was_ahead);
         match (&self.state, pause) {
             (_, Some(pause)) if !pause.is_zero() => NextStep::Wait(now.after(pause)),
             (PayoutState::Created, _) => NextStep::Send,
@@ -227,6 +230,7 @@ impl Payout {
             let reason = "it is not the payment that was frozen under this id; take the one of `Payout::request`";
             return Err(Invalid::new("payment", reason));
         }
+        self.look_at(now);
         match self.next_step(now) {
             NextStep::Send => self.first_sent_at = Some(now),
             NextStep::SendAgainWithSameId => self.may_be_done = true,
@@ -295,10 +299,16 @@ impl Payout {
     /// [`Invalid`] if it names another payment. Then nothing is changed.
     pub fn take_result(&mut self, result: &B2cResult, now: Timestamp) -> Result<(), Invalid> {
         self.check_ids("result", result.originator_conversation_id.as_ref(), result.conversation_id.as_ref())?;
+        if result.conversation_id.is_some() && result.conversation_id == self.question {
+            return Err(Invalid::new("result", "it is about the question, not the payment; nothing was changed"));
+        }
         self.look_at(now);
+        let is_named = !self.knows_no_id();
         match &result.outcome {
-            B2cOutcome::Paid(paid) => self.paid(paid.clone(), now),
-            B2cOutcome::Failed(failure) => self.failed(failure.clone()),
+            B2cOutcome::Paid(paid) if is_named || self.is_this_very(paid) => self.paid(paid.clone(), now),
+            B2cOutcome::Failed(failure) if is_named => self.failed(failure.clone()),
+            // By the URL alone: it may be another payment's.
+            B2cOutcome::Paid(_) | B2cOutcome::Failed(_) => self.unsettled(now),
             B2cOutcome::Unproven(_) => self.unsettled(now),
         }
         Ok(())
@@ -366,11 +376,21 @@ impl Payout {
         let is_ours = id.is_some() && (id == own || id == self.given_id.as_ref());
         let is_its = conversation.is_some() && conversation == self.conversation_id.as_ref();
         let was_sent = !matches!(self.state, PayoutState::Created | PayoutState::Refused(_));
-        let nothing_to_compare = own.is_none() && self.given_id.is_none() && self.conversation_id.is_none() && was_sent;
-        if is_ours || is_its || nothing_to_compare {
+        if is_ours || is_its || (self.knows_no_id() && was_sent) {
             return Ok(());
         }
         Err(Invalid::new(what, "it names another payment, or none; nothing was changed"))
+    }
+
+    /// Whether nothing but the URL can tell what an event is about.
+    fn knows_no_id(&self) -> bool {
+        !self.order.carries_its_id() && self.given_id.is_none() && self.conversation_id.is_none()
+    }
+
+    /// Whether amount and recipient are both told, and both right.
+    fn is_this_very(&self, paid: &B2cPayout) -> bool {
+        let number = paid.recipient.as_ref().and_then(Party::msisdn);
+        paid.amount == Some(self.order.amount.into()) && number == Some(self.order.recipient)
     }
 
     fn differs(&self, amount: Option<Kes>, recipient: Option<&Party>) -> bool {
@@ -379,7 +399,9 @@ impl Payout {
     }
 
     fn paid(&mut self, paid: B2cPayout, now: Timestamp) {
-        let is_older = self.first_sent_at.zip(paid.completed_at).is_some_and(|(first, done)| done.after(SKEW) < first);
+        // A closed window says that the clock was seen wrong, or that it is not relied on.
+        let sent = self.first_sent_at.filter(|_| self.window_seconds > 0);
+        let is_older = sent.zip(paid.completed_at).is_some_and(|(first, done)| done.after(SKEW) < first);
         if is_older || self.differs(paid.amount, paid.recipient.as_ref()) {
             return self.contradicted(Some(paid.receipt), now);
         }
@@ -440,7 +462,9 @@ impl Payout {
 
     /// What is settled stays so, whatever a send comes to that was under way meanwhile.
     fn enter(&mut self, state: PayoutState, due: Timestamp) {
-        if !self.state.is_settled() {
+        // A refusal proves nothing about another sending that was under way.
+        let outdoes_refusal = matches!(self.state, PayoutState::Refused(_)) && state != PayoutState::Created;
+        if !self.state.is_settled() || outdoes_refusal {
             self.state = state;
             self.due = Some(due);
         }

@@ -20,8 +20,8 @@ pub(crate) const REVERSAL_PATH: &str = "/mpesa/reversal/v1/request";
 /// reversed by API.
 ///
 /// It moves money, and nothing on the wire tells a repeat from a second reversal: it is never repeated after an unknown
-/// outcome. Then wait for the [`ReversalResult`], or ask for the receipt with a
-/// [`TransactionStatusQuery`](crate::TransactionStatusQuery); do not refund it in another way before it is known.
+/// outcome. Then wait for the [`ReversalResult`], or look into the organisation's statement; do not refund it in another
+/// way before it is known. The status of the payment's own receipt says nothing about its reversal.
 ///
 /// ```
 /// use daraja::{Reversal, ReversalOutcome, ReversalResult, Shillings, simulator::Simulator};
@@ -124,7 +124,8 @@ impl Operation for Reversal {
 
 /// What became of a reversal.
 ///
-/// It comes once, unsigned, to the result URL.
+/// It comes once, unsigned, to the result URL. Compare its ids with those of [`Accepted`]: another request's failure at the
+/// same URL is no refusal of this one.
 ///
 /// ```
 /// use daraja::{ReversalOutcome, ReversalReason, ReversalResult};

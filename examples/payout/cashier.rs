@@ -54,7 +54,7 @@ impl Cashier {
         let payment = payout.request(&self.initiator, self.receiver.urls(Kind::Payout));
         payout.begin(&payment, self.client.now())?;
         self.store(payout);
-        row("stored", "before it is sent: after a crash it is sent again under the same id, or asked for");
+        row("kept", "before it is sent: an application writes it to its database here");
         let outcome = self.client.send(&payment).await;
         match &outcome {
             Ok(B2cAccepted::Accepted(_)) => row("accepted", "nobody is paid yet"),

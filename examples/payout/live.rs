@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 const REMARKS: &str = "Daraja test";
 
 pub(crate) async fn run(phone: &str, amount: &str, options: &Options) -> ExitCode {
-    let plan = match Plan::read(phone, amount, options).await {
+    let plan = match Plan::read(phone, amount).await {
         Ok(plan) => plan,
         Err(error) => return complain(error.as_ref(), ExitCode::from(NOTHING_SENT)),
     };
@@ -47,7 +47,7 @@ struct Plan {
 
 impl Plan {
     /// Finds everything that is wrong before anything is sent.
-    async fn read(phone: &str, amount: &str, options: &Options) -> Result<Self, Box<dyn StdError>> {
+    async fn read(phone: &str, amount: &str) -> Result<Self, Box<dyn StdError>> {
         let (recipient, amount): (Msisdn, Shillings) = (phone.parse()?, amount.parse()?);
         let settings = settings()?;
         let client = Client::new(settings.environment, settings.credentials)?;
@@ -59,10 +59,6 @@ impl Plan {
         let urls = receiver.as_ref().map_or_else(|| settings.urls.clone(), |receiver| receiver.urls(Kind::Payout));
         let payment = B2cPayment::new(&settings.initiator, settings.short_code, recipient, amount, urls);
         let payment = payment.remarks(REMARKS.parse()?);
-        let payment = match &options.id {
-            Some(id) => payment.with_id(id.parse()?),
-            None => payment,
-        };
         payment.check(client.rules())?;
         Ok(Self { client, settings, payment, receiver })
     }
@@ -74,7 +70,7 @@ impl Plan {
         row("initiator", self.settings.initiator.name());
         row("paid", self.payment.recipient().masked());
         row("amount", format_args!("KES {}", self.payment.amount()));
-        row("id", format_args!("{} (note it: only under it may this be sent again)", self.payment.id()));
+        row("id", format_args!("{} (note it: by it the payout can be asked for)", self.payment.id()));
         match &self.receiver {
             Some(receiver) => row("result", format_args!("comes here, to {}", receiver.origin)),
             None => row("result", "goes to MPESA_B2C_RESULT_URL, not here"),
@@ -119,10 +115,7 @@ fn conclude(payout: &Payout) -> ExitCode {
         PayoutState::Created => row("NOT SENT", "nothing was carried out"),
         PayoutState::Unknown | PayoutState::Sending => {
             show(payout);
-            row(
-                "what to do",
-                format_args!("within ten minutes run the same command with --id {}, or ask", payout.id()),
-            );
+            row("what to do", format_args!("look into the M-PESA portal, or ask for the id {}", payout.id()));
         }
         _ => show(payout),
     }

@@ -38,9 +38,6 @@ pub(crate) struct Options {
     /// How many shillings are paid
     #[arg(long, value_name = "SHILLINGS", requires = "live", allow_hyphen_values = true)]
     amount: Option<String>,
-    /// The id of an earlier run whose outcome is unknown: the same payout is sent again, which Daraja recognises
-    #[arg(long, value_name = "ID", requires = "live", allow_hyphen_values = true)]
-    pub(crate) id: Option<String>,
     /// Send the payout: without this you are only shown what would be sent
     #[arg(long, requires = "live")]
     pub(crate) yes: bool,
