@@ -356,10 +356,15 @@ impl Payout {
     /// [`Invalid`] if it names another payment. Then nothing is changed.
     pub fn take_timeout(&mut self, timeout: &QueueTimeout, now: Timestamp) -> Result<(), Invalid> {
         let (id, conversation) = (timeout.originator_conversation_id.as_ref(), timeout.conversation_id.as_ref());
-        if id.is_some() || conversation.is_some() {
+        let is_named = id.is_some() || conversation.is_some();
+        if is_named {
             self.check_ids("queue timeout", id, conversation)?;
         }
         self.look_at(now);
+        if is_named {
+            // It is in Daraja's queue, and nobody knows whether the id of what timed out there is remembered.
+            self.is_taken();
+        }
         self.doubt(now);
         Ok(())
     }
