@@ -129,10 +129,11 @@ impl Payout {
     }
 
     /// Sets how long after the first sending the same payment may be sent again: 10 minutes unless set, and no longer than
-    /// you are sure that Daraja remembers ids.
+    /// you are sure that Daraja remembers ids. Once it was sent, the window can be made shorter only.
     #[must_use]
     pub fn send_again_within(mut self, window: Duration) -> Self {
-        self.window_seconds = window.as_secs();
+        let longest = if self.first_sent_at.is_some() { self.window_seconds } else { u64::MAX };
+        self.window_seconds = window.as_secs().min(longest);
         self
     }
 
