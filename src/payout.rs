@@ -354,12 +354,17 @@ impl Payout {
     ///
     /// # Errors
     ///
-    /// [`Invalid`] if it names another payment. Then nothing is changed.
+    /// [`Invalid`] if it names another payment, or none and this one was not sent. Then nothing is changed.
     pub fn take_timeout(&mut self, timeout: &QueueTimeout, now: Timestamp) -> Result<(), Invalid> {
         let (id, conversation) = (timeout.originator_conversation_id.as_ref(), timeout.conversation_id.as_ref());
         let is_named = id.is_some() || conversation.is_some();
         if is_named {
             self.check_ids("queue timeout", id, conversation)?;
+        } else if self.state == PayoutState::Created {
+            return Err(Invalid::new(
+                "queue timeout",
+                "it names no payment, and this one was not sent; nothing was changed",
+            ));
         }
         self.look_at(now);
         if is_named {
