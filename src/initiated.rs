@@ -116,7 +116,12 @@ impl ResultUrls {
 
     pub(crate) fn check(&self, rules: &Rules) -> Result<(), Invalid> {
         callback_url::check("result URL", &self.result, rules)?;
-        callback_url::check("timeout URL", &self.timeout, rules)
+        callback_url::check("timeout URL", &self.timeout, rules)?;
+        if self.result == self.timeout {
+            let reason = "it is the result URL as well: a notice of a timeout would be read as a result, code and all";
+            return Err(Invalid::new("timeout URL", reason));
+        }
+        Ok(())
     }
 }
 
