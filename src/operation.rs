@@ -124,7 +124,8 @@ pub trait Operation: Sync {
 pub enum Repeat {
     /// The call moves no money and rings no phone: repeat it freely.
     Safe,
-    /// Daraja recognises the repeat by the caller's own id: repeat it with the same id.
+    /// Daraja recognises the repeat by the caller's own id: repeat it with the same id, within ten minutes, however long
+    /// the call may take.
     Deduplicated,
     /// The call moves money or rings a phone: after an unclear attempt, stop and say that the outcome is unknown.
     Never,

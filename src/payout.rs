@@ -11,14 +11,13 @@ use crate::{
     b2c::{B2cAccepted, B2cFailure, B2cOutcome, B2cPayment, B2cPayout, B2cReason, B2cResult, Order},
     error::{ApiError, Invalid},
     initiated::Accepted,
+    retry::REMEMBERED,
 };
 
 mod state;
 
 pub use state::{Contradiction, NextStep, PayoutState};
 
-/// How long after the first sending Daraja is trusted to know the id still. How long it does is not known.
-const WINDOW: Duration = Duration::from_secs(600);
 /// No `send` takes longer by default: a payout found in the middle of one after this was interrupted.
 const SENDING: Duration = Duration::from_secs(120);
 /// Before the same payment is sent again; doubled each time.
@@ -115,7 +114,7 @@ impl Payout {
             order: payment.order().clone(),
             state: PayoutState::Created,
             contradictions: Vec::new(),
-            window_seconds: WINDOW.as_secs(),
+            window_seconds: REMEMBERED.as_secs(),
             first_sent_at: None,
             may_be_done: false,
             is_known: false,

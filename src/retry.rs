@@ -65,6 +65,9 @@ impl RetryPolicy {
     }
 }
 
+/// How long after a sending Daraja is trusted to know the caller's own id still. How long it does is not known.
+pub(crate) const REMEMBERED: Duration = Duration::from_secs(600);
+
 /// A push takes a second or two to be answered.
 const LEAST_ATTEMPT: Duration = Duration::from_secs(5);
 
@@ -200,8 +203,10 @@ pub(crate) struct Course {
     least: Duration,
     attempt: u32,
     pause: Duration,
-    /// Set once and for all by an attempt that may have been carried out.
-    unknown: bool,
+    /// Not later than the present attempt began.
+    began: Instant,
+    /// When the first attempt began that may have been carried out. It is set once and for all.
+    unknown_since: Option<Instant>,
     renewed: bool,
 }
 
@@ -212,8 +217,9 @@ impl Course {
         } else {
             LEAST_ATTEMPT.min(total.checked_div(4).unwrap_or_default())
         };
-        let (pause, deadline) = (policy.first_pause, after(Instant::now(), total));
-        Self { repeat, policy, deadline, least, attempt: 1, pause, unknown: false, renewed: false }
+        let began = Instant::now();
+        let (pause, deadline) = (policy.first_pause, after(began, total));
+        Self { repeat, policy, deadline, least, attempt: 1, pause, began, unknown_since: None, renewed: false }
     }
 
     /// Whether there is time for an attempt after this pause.
@@ -234,7 +240,12 @@ impl Course {
 
     /// Whether an attempt before this one may have been carried out.
     pub(crate) fn is_unknown(&self) -> bool {
-        self.unknown
+        self.unknown_since.is_some()
+    }
+
+    /// Whether Daraja is trusted to recognise a repeat after this pause.
+    fn is_remembered_after(&self, pause: Duration) -> bool {
+        self.unknown_since.is_none_or(|first| after(Instant::now(), pause) < after(first, REMEMBERED))
     }
 
     /// Takes a failed attempt; answers the pause before the next one, or the error that ends the call.
@@ -247,7 +258,9 @@ impl Course {
             other => other,
         };
         let unclear = fate == Fate::Answered(Class::Unclear);
-        self.unknown |= unclear && self.repeat != Repeat::Safe;
+        if unclear && self.repeat != Repeat::Safe {
+            self.unknown_since.get_or_insert(self.began);
+        }
         let next = match verdict(fate, self.repeat) {
             Verdict::Renew if !self.renewed => {
                 self.renewed = true;
@@ -260,8 +273,11 @@ impl Course {
             _ => None,
         };
         match next {
-            Some(pause) if self.has_time_after(pause).is_ok() => Ok(pause),
-            _ if self.unknown => Err(error.unknown()),
+            Some(pause) if self.has_time_after(pause).is_ok() && self.is_remembered_after(pause) => {
+                self.began = after(Instant::now(), pause);
+                Ok(pause)
+            }
+            _ if self.is_unknown() => Err(error.unknown()),
             _ => Err(error),
         }
     }
