@@ -230,7 +230,6 @@ impl Payout {
             let reason = "it is not the payment that was frozen under this id; take the one of `Payout::request`";
             return Err(Invalid::new("payment", reason));
         }
-        self.look_at(now);
         match self.next_step(now) {
             NextStep::Send => self.first_sent_at = Some(now),
             NextStep::SendAgainWithSameId => self.may_be_done = true,
