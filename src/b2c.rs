@@ -158,24 +158,31 @@ impl B2cPayment {
         self
     }
 
-    /// Uses version 1 in place of Pochi or the ID check, for apps that lack version 3. It knows no id of yours, so nothing tells a repeat from a second
+    /// Uses version 1, for apps that lack version 3. It knows no id of yours, so nothing tells a repeat from a second
     /// payment: it is never repeated after an unknown outcome, and only its result tells what became of it.
-    pub fn v1(mut self) -> Self {
-        self.order.product = Product::V1;
-        self
+    /// A payment with ID check stays one.
+    pub fn v1(self) -> Self {
+        self.keep_check_or(Product::V1)
     }
 
     /// Pays a Pochi la Biashara, a trader's wallet behind a phone number. Daraja page: "B2Pochi". The purpose is Pochi's own
-    /// then. It takes the place of version 1 and of the ID check.
-    pub fn to_pochi(mut self) -> Self {
-        self.order.product = Product::Pochi;
-        self
+    /// then. A payment with ID check stays one.
+    pub fn to_pochi(self) -> Self {
+        self.keep_check_or(Product::Pochi)
     }
 
     /// Pays only if the number is registered under this document; it takes the place of version 1 and of Pochi. Safaricom activates it on request. It is never repeated
     /// after an unknown outcome: whether Daraja would recognise the repeat is not known.
     pub fn with_id_check(mut self, document: IdDocument) -> Self {
         self.order.product = Product::Checked(document);
+        self
+    }
+
+    /// A check that was asked for is not dropped: without it the money could go to a number that nobody checked.
+    fn keep_check_or(mut self, product: Product) -> Self {
+        if !matches!(self.order.product, Product::Checked(_)) {
+            self.order.product = product;
+        }
         self
     }
 

@@ -307,8 +307,7 @@ impl Payout {
             B2cOutcome::Paid(paid) if is_named || self.is_this_very(paid) => self.paid(paid.clone(), now),
             B2cOutcome::Failed(failure) if is_named => self.failed(failure.clone()),
             // By the URL alone: it may be another payment's.
-            B2cOutcome::Paid(_) | B2cOutcome::Failed(_) => self.unsettled(now),
-            B2cOutcome::Unproven(_) => self.unsettled(now),
+            B2cOutcome::Paid(_) | B2cOutcome::Failed(_) | B2cOutcome::Unproven(_) => self.unsettled(now),
         }
         Ok(())
     }

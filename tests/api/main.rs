@@ -16,6 +16,7 @@ mod payout;
 mod queue_timeout;
 mod results;
 mod retry;
+mod review;
 mod secrets;
 mod security;
 mod simulator;
