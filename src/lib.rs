@@ -3,6 +3,7 @@
 
 pub mod account_balance;
 pub mod b2c;
+pub mod c2b;
 pub mod client;
 pub mod code;
 pub mod config;
@@ -58,7 +59,7 @@ pub use crate::{
     },
     value::{
         AccountReference, CheckoutRequestId, ConversationId, Kes, Limits, MerchantRequestId, Msisdn, Occasion,
-        OriginatorConversationId, Party, ReceiptNumber, Remarks, Shillings, ShortCode, TillNumber, Timestamp,
+        OriginatorConversationId, Party, Payer, ReceiptNumber, Remarks, Shillings, ShortCode, TillNumber, Timestamp,
         TransactionDesc,
     },
 };

@@ -5,6 +5,7 @@ mod inline;
 mod money;
 mod msisdn;
 mod party;
+mod payer;
 mod receipt;
 mod reference;
 mod short_code;
@@ -16,6 +17,7 @@ pub use self::{
     money::{Kes, Limits, Shillings},
     msisdn::Msisdn,
     party::Party,
+    payer::Payer,
     receipt::ReceiptNumber,
     reference::{AccountReference, Occasion, Remarks, TransactionDesc},
     short_code::{ShortCode, TillNumber},
