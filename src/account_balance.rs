@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::{
-    Answer, ConversationId, Initiator, Kes, Operation, OriginatorConversationId, Remarks, Repeat, Result, ResultUrls,
-    Rules, ShortCode, Timestamp,
+    Answer, ConversationId, Initiator, Kes, Operation, OriginatorConversationId, Remarks, Repeat, Result, ResultCode,
+    ResultUrls, Rules, ShortCode, Timestamp,
     error::DecodeError,
-    initiated::{Accepted, Asking, Envelope, InitiatorFields, RequestFailure},
+    initiated::{Accepted, Asking, Envelope, Ids, InitiatorFields, RequestFailure},
     wire::Text,
 };
 
@@ -191,17 +191,22 @@ impl AccountBalanceResult {
     /// [`DecodeError`], which quotes nothing, if it is larger than 64 KiB, no JSON, has no code, or gives code or ids
     /// twice, differently.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
-        Envelope::parse(body, |envelope, code, (originator_conversation_id, conversation_id)| Self {
-            originator_conversation_id,
-            conversation_id,
-            outcome: if code.is_success() {
-                let text = envelope.text("AccountBalance").unwrap_or_default();
-                let accounts = text.split('&').filter_map(Account::read).collect();
-                BalanceOutcome::Known(Balances { accounts, as_of: envelope.timestamp("BOCompletedTime") })
-            } else {
-                BalanceOutcome::Failed(RequestFailure::new(code, envelope.description()))
-            },
-        })
+        Envelope::parse(body, Self::of)
+    }
+
+    pub(crate) fn of(
+        envelope: &Envelope<'_>,
+        code: ResultCode,
+        (originator_conversation_id, conversation_id): Ids,
+    ) -> Self {
+        let outcome = if code.is_success() {
+            let text = envelope.text("AccountBalance").unwrap_or_default();
+            let accounts = text.split('&').filter_map(Account::read).collect();
+            BalanceOutcome::Known(Balances { accounts, as_of: envelope.timestamp("BOCompletedTime") })
+        } else {
+            BalanceOutcome::Failed(RequestFailure::new(code, envelope.description()))
+        };
+        Self { originator_conversation_id, conversation_id, outcome }
     }
 }
 

@@ -16,10 +16,12 @@ use crate::{
 
 mod envelope;
 mod failure;
+mod result;
 mod timeout;
 
-pub(crate) use envelope::Envelope;
+pub(crate) use envelope::{Envelope, Ids};
 pub use failure::{RequestFailure, RequestReason};
+pub use result::{ResultEnvelope, ResultKind};
 pub use timeout::{QueueTimeout, TimeoutShape};
 
 /// The API operator who asks, and the credential that proves it. Made on M-PESA's organisation portal, with the roles of

@@ -9,7 +9,7 @@ use crate::{
     ReceiptNumber, Remarks, Repeat, Result, ResultCode, ResultUrls, Rules, Shillings, ShortCode, Timestamp,
     account_balance::Account,
     error::{DecodeError, Invalid, redact},
-    initiated::{Accepted, Asking, Envelope, InitiatorFields},
+    initiated::{Accepted, Asking, Envelope, Ids, InitiatorFields},
     transaction_status::charge,
     wire::{Text, Told},
 };
@@ -316,11 +316,15 @@ impl ReversalResult {
     /// [`DecodeError`], which quotes nothing, if it is larger than 64 KiB, no JSON, has no code, or gives code or ids
     /// twice, differently.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
-        Envelope::parse(body, |envelope, code, (originator_conversation_id, conversation_id)| Self {
-            originator_conversation_id,
-            conversation_id,
-            outcome: conclude(&envelope, code),
-        })
+        Envelope::parse(body, Self::of)
+    }
+
+    pub(crate) fn of(
+        envelope: &Envelope<'_>,
+        code: ResultCode,
+        (originator_conversation_id, conversation_id): Ids,
+    ) -> Self {
+        Self { originator_conversation_id, conversation_id, outcome: conclude(envelope, code) }
     }
 }
 

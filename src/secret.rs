@@ -72,6 +72,15 @@ secrets! {
     /// ```
     InitiatorPassword;
 
+    /// The key by which callback URLs are signed: 32 characters or more, from a random generator such as
+    /// `openssl rand -hex 32`. It is your own, and never sent.
+    ///
+    /// ```
+    /// let secret = daraja::secret::CallbackSecret::new("kept out of logs");
+    /// assert_eq!(format!("{secret:?}"), "CallbackSecret([redacted])");
+    /// ```
+    CallbackSecret;
+
     /// The bearer token of the OAuth API. It lives for an hour at most.
     ///
     /// ```

@@ -12,6 +12,9 @@ use crate::{
     security::SecurityCredential,
 };
 
+#[cfg(feature = "crypto")]
+mod callbacks;
+
 /// Everything that the `MPESA_*` variables say.
 ///
 /// | variable | meaning |
@@ -22,6 +25,7 @@ use crate::{
 /// | `MPESA_SHORTCODE`, `MPESA_PASSKEY` | the PayBill that is paid, or with `MPESA_TILL` the till's store number |
 /// | `MPESA_TILL` | the till that is paid |
 /// | `MPESA_CALLBACK_URL` | where Daraja reports payments |
+/// | `MPESA_CALLBACK_SECRET` | signs callback URLs (feature `crypto`): see [`Receiver::from_lookup`](crate::webhook::Receiver::from_lookup) for this and others |
 /// | `MPESA_B2C_SHORTCODE`, `MPESA_B2C_INITIATOR_NAME`, `MPESA_B2C_SECURITY_CREDENTIAL`, `MPESA_B2C_RESULT_URL`, `MPESA_B2C_TIMEOUT_URL` | payouts: all or nothing |
 /// | `MPESA_B2C_INITIATOR_PASSWORD` | in place of the credential, which is then made with the environment's certificate (feature `crypto`) |
 ///
@@ -54,6 +58,9 @@ pub struct Settings {
     pub callback_url: Group<Url>,
     /// The `MPESA_B2C_*` variables.
     pub payouts: Group<PayoutSettings>,
+    /// `MPESA_CALLBACK_SECRET` and what goes with it.
+    #[cfg(feature = "crypto")]
+    pub receiver: Group<crate::webhook::Receiver>,
 }
 
 /// The `MPESA_B2C_*` variables.
@@ -126,7 +133,7 @@ impl fmt::Debug for Settings {
             .field("merchant", &self.merchant.value)
             .field("callback_url", &self.callback_url.value.as_ref().map(WithoutPath))
             .field("payouts", &self.payouts.value)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -153,6 +160,8 @@ impl Settings {
         let merchant = reader.merchant();
         let callback_url = reader.optional("MPESA_CALLBACK_URL", url);
         let payouts = reader.payouts(environment.as_ref());
+        #[cfg(feature = "crypto")]
+        let receiver = if reader.is_set(callbacks::SECRET) { reader.receiver() } else { None };
         match (environment, key, secret, reader.problems) {
             (Some(environment), Some(key), Some(secret), problems) if problems.is_empty() => Ok(Self {
                 environment,
@@ -160,6 +169,8 @@ impl Settings {
                 merchant: Group { value: merchant, names: &EXPRESS },
                 callback_url: Group { value: callback_url, names: &["MPESA_CALLBACK_URL"] },
                 payouts: Group { value: payouts, names: &PAYOUTS },
+                #[cfg(feature = "crypto")]
+                receiver: Group { value: receiver, names: &[callbacks::SECRET] },
             }),
             (.., problems) => Err(ConfigError::new(problems)),
         }
@@ -221,7 +232,11 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     fn problem(&mut self, name: &'static str, problem: impl Into<Cow<'static, str>>) {
-        self.problems.push(ConfigProblem::new(name, problem));
+        let problem = ConfigProblem::new(name, problem);
+        // A variable that is read for two groups is wrong once.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     fn optional<T>(&mut self, name: &'static str, read: impl Fn(&str) -> Result<T, Invalid>) -> Option<T> {

@@ -6,7 +6,7 @@ use crate::{
     Answer, ConversationId, Initiator, Kes, Operation, OriginatorConversationId, Party, ReceiptNumber, Remarks, Repeat,
     Result, ResultCode, ResultUrls, Rules, ShortCode, Timestamp,
     error::DecodeError,
-    initiated::{Accepted, Asking, Envelope, InitiatorFields, RequestFailure},
+    initiated::{Accepted, Asking, Envelope, Ids, InitiatorFields, RequestFailure},
     wire::{Text, Told},
 };
 
@@ -237,15 +237,20 @@ impl TransactionStatusResult {
     /// [`DecodeError`], which quotes nothing, if it is larger than 64 KiB, no JSON, has no code, or gives code or ids
     /// twice, differently.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
-        Envelope::parse(body, |envelope, code, (originator_conversation_id, conversation_id)| Self {
-            originator_conversation_id,
-            conversation_id,
-            outcome: match code {
-                code if code.is_success() => StatusOutcome::Found(found(&envelope)),
-                NOT_FOUND => StatusOutcome::NotFound,
-                code => StatusOutcome::Failed(RequestFailure::new(code, envelope.description())),
-            },
-        })
+        Envelope::parse(body, Self::of)
+    }
+
+    pub(crate) fn of(
+        envelope: &Envelope<'_>,
+        code: ResultCode,
+        (originator_conversation_id, conversation_id): Ids,
+    ) -> Self {
+        let outcome = match code {
+            code if code.is_success() => StatusOutcome::Found(found(envelope)),
+            NOT_FOUND => StatusOutcome::NotFound,
+            code => StatusOutcome::Failed(RequestFailure::new(code, envelope.description())),
+        };
+        Self { originator_conversation_id, conversation_id, outcome }
     }
 }
 

@@ -10,9 +10,13 @@ use serde_json::Value;
 
 use crate::Kes;
 
+mod digest;
 mod inbound;
 
-pub(crate) use inbound::{Fields, Named, Object, Once, Quote, Told, next_text, read_posted, skip};
+pub(crate) use digest::digest;
+pub(crate) use inbound::{
+    Fields, MAX_BYTES, Named, Object, Once, Quote, Told, expect_json, next_text, posted_any, read_posted, skip,
+};
 
 /// A string or a number, whichever came. Anything else is read as nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +38,17 @@ impl<'a> Scalar<'a> {
             Self::Float(number) => Cow::Owned(format!("{number:?}")),
             Self::Other => return None,
         })
+    }
+
+    /// A copy that borrows nothing.
+    pub(crate) fn to_owned(&self) -> Scalar<'static> {
+        match self {
+            Self::Text(text) => Scalar::Text(Cow::Owned(text.to_string())),
+            Self::Unsigned(number) => Scalar::Unsigned(*number),
+            Self::Signed(number) => Scalar::Signed(*number),
+            Self::Float(number) => Scalar::Float(*number),
+            Self::Other => Scalar::Other,
+        }
     }
 
     /// The same, and it stays as it is.

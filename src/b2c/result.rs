@@ -8,7 +8,7 @@ use super::failure::B2cFailure;
 use crate::{
     ConversationId, Kes, OriginatorConversationId, Party, ReceiptNumber, ResultCode, Timestamp, Transaction,
     error::{DecodeError, redact},
-    initiated::Envelope,
+    initiated::{Envelope, Ids},
     wire::Told,
 };
 
@@ -131,11 +131,15 @@ impl B2cResult {
     /// [`DecodeError`], which quotes nothing, if it is larger than 64 KiB, no JSON, has no code, or gives code or ids
     /// twice, differently.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
-        Envelope::parse(body, |envelope, code, (originator_conversation_id, conversation_id)| Self {
-            originator_conversation_id,
-            conversation_id,
-            outcome: conclude(&envelope, code),
-        })
+        Envelope::parse(body, Self::of)
+    }
+
+    pub(crate) fn of(
+        envelope: &Envelope<'_>,
+        code: ResultCode,
+        (originator_conversation_id, conversation_id): Ids,
+    ) -> Self {
+        Self { originator_conversation_id, conversation_id, outcome: conclude(envelope, code) }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What a result held, before anything is concluded from it.
-#[derive(Default)]
+#[derive(Clone, Default, PartialEq)]
 pub(crate) struct Envelope<'a> {
     code: Once<ResultCode>,
     description: Option<Cow<'a, str>>,
@@ -28,14 +28,30 @@ impl<'a> Envelope<'a> {
     /// Reads a result's body. No error quotes it: results hold names.
     pub(crate) fn parse<T>(
         body: &'a [u8],
-        conclude: impl FnOnce(Self, ResultCode, Ids) -> T,
+        conclude: impl FnOnce(&Self, ResultCode, Ids) -> T,
     ) -> Result<T, DecodeError> {
         read_posted(body, Quote::Nothing, |mut read: Self| {
             let code = std::mem::take(&mut read.code);
             let code = code.required("holds no ResultCode", "holds two different ResultCodes")?;
             let ids = read.ids()?;
-            Ok(conclude(read, code, ids))
+            Ok(conclude(&read, code, ids))
         })
+    }
+
+    /// A copy that borrows nothing from the body.
+    pub(crate) fn to_owned(&self) -> Envelope<'static> {
+        Envelope {
+            code: Once::Absent,
+            description: self.description.as_deref().map(|text| Cow::Owned(text.to_owned())),
+            originator_conversation_id: Once::Absent,
+            conversation_id: Once::Absent,
+            transaction_id: self.transaction_id.clone().map(|id| Cow::Owned(id.into_owned())),
+            parameters: self
+                .parameters
+                .iter()
+                .map(|(name, value)| (name.to_string().into(), value.to_owned()))
+                .collect(),
+        }
     }
 
     fn ids(&mut self) -> Result<Ids, &'static str> {
@@ -55,6 +71,11 @@ impl<'a> Envelope<'a> {
     /// The id of the transaction that the result is itself about: a failed request carries one as well.
     pub(crate) fn transaction_id(&self) -> Told {
         Told::of(self.transaction_id.clone())
+    }
+
+    /// The names of everything that is given.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.parameters.iter().map(|(name, _)| &**name)
     }
 
     /// Everything that is given under a name.

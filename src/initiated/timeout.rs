@@ -7,7 +7,7 @@ use serde::de::MapAccess;
 use crate::{
     ConversationId, OriginatorConversationId,
     error::DecodeError,
-    wire::{Fields, Object, Once, Quote, next_text, read_posted, skip},
+    wire::{Fields, Object, Once, Quote, digest, next_text, read_posted, skip},
 };
 
 /// A request timed out in Daraja's queue. **That is not a failure**: a payout may have been made all the same. Ask with a
@@ -34,6 +34,7 @@ pub struct QueueTimeout {
     pub conversation_id: Option<ConversationId>,
     shape: TimeoutShape,
     bytes: usize,
+    pub(crate) digest: u128,
 }
 
 /// In which shape a queue timeout came.
@@ -66,6 +67,7 @@ impl QueueTimeout {
                 conversation_id: read.conversation_id.given().and_then(|id| id.parse().ok()),
                 shape,
                 bytes: body.len(),
+                digest: digest(body),
             })
         })
     }

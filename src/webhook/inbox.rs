@@ -81,9 +81,9 @@ impl Inbox {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Takes an event and wakes whoever waits for it.
+    /// Takes an event and wakes whoever waits for it. Only callbacks of pushes are waited for: others are let pass.
     pub fn deliver(&self, event: impl Into<Event>) {
-        let Event::Stk(callback) = event.into();
+        let Event::Stk(callback) = event.into() else { return };
         let id = callback.checkout_request_id.clone();
         let mut state = self.shared.lock();
         if !state.is_news(&callback) {

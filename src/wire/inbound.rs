@@ -11,7 +11,7 @@ use super::{Key, MalformedJson, Scalar, Text};
 use crate::{ReceiptNumber, error::DecodeError};
 
 /// The largest body that is read, in bytes. Real ones have about 600 to 1 500.
-const MAX_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_BYTES: usize = 64 * 1024;
 
 /// Whether an error may quote what it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +29,7 @@ pub(crate) fn read_posted<'a, R: Fields<'a> + Default, T>(
     conclude: impl FnOnce(R) -> Result<T, &'static str>,
 ) -> Result<T, DecodeError> {
     let problem = |problem: String, text: &str| DecodeError::new(None, problem, text);
-    if body.len() > MAX_BYTES {
-        return Err(problem(format!("has {} bytes, more than the {MAX_BYTES} that are read", body.len()), ""));
-    }
-    let text = std::str::from_utf8(body).map_err(|error| problem(format!("is not UTF-8: {error}"), ""))?;
-    let text = text.trim_start_matches('\u{feff}');
+    let text = posted_text(body)?;
     let quoted = if quote == Quote::Redacted { text } else { "" };
     let mut read = R::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -42,6 +38,43 @@ pub(crate) fn read_posted<'a, R: Fields<'a> + Default, T>(
         .and_then(|()| deserializer.end())
         .map_err(|error| problem(MalformedJson(error).to_string(), quoted))?;
     conclude(read).map_err(|what| problem(what.to_owned(), quoted))
+}
+
+/// The text of a body, if it is one and not too large.
+fn posted_text(body: &[u8]) -> Result<&str, DecodeError> {
+    let problem = |problem: String| DecodeError::new(None, problem, "");
+    if body.len() > MAX_BYTES {
+        return Err(problem(format!("has {} bytes, more than the {MAX_BYTES} that are read", body.len())));
+    }
+    let text = std::str::from_utf8(body).map_err(|error| problem(format!("is not UTF-8: {error}")))?;
+    Ok(text.trim_start_matches('\u{feff}'))
+}
+
+/// The text of a body that may be of any kind, if it is not nested deeper than `most` levels. Whether it is JSON is not
+/// looked at: see [`expect_json`].
+pub(crate) fn posted_any(body: &[u8], most: usize) -> Result<&str, DecodeError> {
+    let text = posted_text(body)?.trim();
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => depth = depth.saturating_add(1),
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > most {
+            return Err(DecodeError::new(None, format!("is nested deeper than {most} levels"), ""));
+        }
+    }
+    Ok(text)
+}
+
+/// Checks that a text is one JSON document, of any kind.
+pub(crate) fn expect_json(text: &str) -> Result<(), DecodeError> {
+    let read = serde_json::from_str::<IgnoredAny>(text);
+    read.map(drop).map_err(|error| DecodeError::new(None, MalformedJson(error).to_string(), ""))
 }
 
 /// What takes an object's values, one by one, by name. An object inside it can be taken by the same: that is how one and
@@ -89,7 +122,7 @@ pub(crate) fn next_text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Co
 }
 
 /// A value that decides something: it may be repeated, but not contradicted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) enum Once<T> {
     #[default]
     Absent,
@@ -111,6 +144,14 @@ impl<T: PartialEq> Once<T> {
         match value {
             Some(value) => self.add(value),
             None => *self = Self::Contradicted,
+        }
+    }
+
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Once<U> {
+        match self {
+            Self::Absent => Once::Absent,
+            Self::Given(value) => Once::Given(change(value)),
+            Self::Contradicted => Once::Contradicted,
         }
     }
 

@@ -23,6 +23,7 @@ mod payouts;
 
 const SECRET: &str = "consumer-secret-planted";
 const PASSKEY: &str = "passkey-planted";
+const CALLBACK_SECRET: &str = "callback-secret-planted-of-more-than-32-characters";
 const TOKEN: &str = "TokenWithoutDigitsPlanted";
 const CREDENTIAL: &str = "credential-planted";
 const PASSWORD: &str = "p@ssword(planted).";
@@ -31,7 +32,8 @@ const ID: &str = "ws_CO_061020261702341254708374149";
 const PATH: &str = "callback-path-planted";
 
 /// Everything that must not be seen, the number also in its shorter spellings.
-const PLANTED: [&str; 11] = [
+const PLANTED: [&str; 12] = [
+    CALLBACK_SECRET,
     SECRET,
     PASSKEY,
     TOKEN,
@@ -194,11 +196,16 @@ fn show_values(seen: &mut String) {
                 format!("https://shop.example/{PATH}")
             }
             "MPESA_SHORTCODE" | "MPESA_B2C_SHORTCODE" => "174379".to_owned(),
+            "MPESA_CALLBACK_SECRET" | "MPESA_CALLBACK_SECRET_BEFORE" => CALLBACK_SECRET.to_owned(),
+            "MPESA_CALLBACK_PROXIES" => "127.0.0.1".to_owned(),
+            "MPESA_CALLBACK_PROXY_HEADER" => "forwarded".to_owned(),
+            "MPESA_CALLBACK_SOURCES" => "anyone".to_owned(),
             "MPESA_B2C_INITIATOR_PASSWORD" | "MPESA_TILL" | "MPESA_BASE_URL" => return None,
             _ => "plain".to_owned(),
         })
     };
     show(seen, &Settings::from_lookup(lookup).unwrap());
+    show(seen, &Settings::from_lookup(lookup).unwrap().receiver.required().unwrap());
     let with_password = |name: &str| match name {
         "MPESA_B2C_SECURITY_CREDENTIAL" => None,
         "MPESA_B2C_INITIATOR_PASSWORD" => Some(PASSWORD.to_owned()),

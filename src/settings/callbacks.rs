@@ -1,0 +1,112 @@
+//! The variables by which deliveries are received.
+
+use std::env;
+
+use super::{Reader, url};
+use crate::{
+    error::{ConfigError, Invalid},
+    secret::CallbackSecret,
+    webhook::{ProxyHeader, Purpose, Receiver, SignedUrls, Sources},
+};
+
+pub(super) const SECRET: &str = "MPESA_CALLBACK_SECRET";
+
+impl Receiver {
+    /// Reads the process's environment variables: see [`from_lookup`](Self::from_lookup). No `.env` file is read.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with everything that is missing or wrong, at once, without the values.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| env::var(name).ok())
+    }
+
+    /// Reads the variables by which deliveries are received:
+    ///
+    /// | variable | meaning |
+    /// |---|---|
+    /// | `MPESA_CALLBACK_URL` | the base of the signed URLs of pushes: `URL/reference/signature` |
+    /// | `MPESA_B2C_RESULT_URL`, `MPESA_B2C_TIMEOUT_URL` | the bases of the others; without them, `/result` and `/timeout` below the first |
+    /// | `MPESA_CALLBACK_SECRET` | signs them: 32 characters or more, such as `openssl rand -hex 32` prints |
+    /// | `MPESA_CALLBACK_SECRET_BEFORE` | the secret before this one, as long as its URLs may still be used |
+    /// | `MPESA_CALLBACK_SOURCES` | addresses and networks to take deliveries from, with commas, or `anyone`; without it, [Safaricom's](crate::webhook::SAFARICOM) |
+    /// | `MPESA_CALLBACK_PROXIES` | addresses and networks of your own proxies, with commas |
+    /// | `MPESA_CALLBACK_PROXY_HEADER` | the header that they write: `x-forwarded-for`, unless it is `forwarded` |
+    ///
+    /// ```
+    /// use daraja::webhook::Receiver;
+    ///
+    /// let receiver = Receiver::from_lookup(|name| {
+    ///     Some(match name {
+    ///         "MPESA_CALLBACK_URL" => "https://shop.example/daraja",
+    ///         "MPESA_CALLBACK_SECRET" => "kept in a vault, 32 characters or more",
+    ///         "MPESA_CALLBACK_PROXIES" => "127.0.0.1, 10.0.0.0/8",
+    ///         _ => return None,
+    ///     }.to_owned())
+    /// })?;
+    /// let reference = "attempt-1042".parse()?;
+    /// assert!(receiver.urls().stk(&reference).as_str().starts_with("https://shop.example/daraja/attempt-1042/"));
+    /// assert!(receiver.urls().result(&reference).as_str().starts_with("https://shop.example/daraja/result/attempt-1042/"));
+    /// # Ok::<(), daraja::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with everything that is missing or wrong, at once, without the values.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut reader = Reader { lookup, problems: Vec::new() };
+        let receiver = reader.receiver();
+        receiver.ok_or_else(|| ConfigError::new(reader.problems))
+    }
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    /// `None` is a problem that was noted.
+    pub(super) fn receiver(&mut self) -> Option<Receiver> {
+        let base = self.required("MPESA_CALLBACK_URL", "signed callback URLs begin with it", url);
+        let signing = self.required(SECRET, "make one with `openssl rand -hex 32`", secret);
+        let before = self.optional("MPESA_CALLBACK_SECRET_BEFORE", secret);
+        let others = [
+            (Purpose::Result, self.optional("MPESA_B2C_RESULT_URL", url)),
+            (Purpose::Timeout, self.optional("MPESA_B2C_TIMEOUT_URL", url)),
+        ];
+        let sources = self.sources();
+        let (base, signing) = (base?, signing?);
+        let urls = SignedUrls::new(base.clone(), signing).and_then(|urls| urls.at(Purpose::Stk, base));
+        let urls = others.into_iter().fold(urls, |urls, (purpose, base)| match base {
+            Some(base) => urls.and_then(|urls| urls.at(purpose, base)),
+            None => urls,
+        });
+        let urls = urls.and_then(|urls| before.into_iter().try_fold(urls, SignedUrls::also_accept));
+        let urls =
+            urls.map_err(|error| self.problem("MPESA_CALLBACK_URL", format!("is wrong: {}", error.reason()))).ok()?;
+        if self.problems.is_empty() { Some(Receiver::new(urls).sources(sources?)) } else { None }
+    }
+
+    fn sources(&mut self) -> Option<Sources> {
+        let sources = match self.optional("MPESA_CALLBACK_SOURCES", allowed) {
+            None if self.is_set("MPESA_CALLBACK_SOURCES") => return None,
+            None => Sources::safaricom(),
+            Some(sources) => sources,
+        };
+        let header = self.optional("MPESA_CALLBACK_PROXY_HEADER", |name| match name.to_ascii_lowercase().as_str() {
+            "x-forwarded-for" => Ok(ProxyHeader::XForwardedFor),
+            "forwarded" => Ok(ProxyHeader::Forwarded),
+            _ => Err(Invalid::new("proxy header", "it must be x-forwarded-for or forwarded")),
+        });
+        let behind = |list: &str| sources.clone().behind(list.split(','), header.unwrap_or_default());
+        if self.is_set("MPESA_CALLBACK_PROXIES") {
+            return self.optional("MPESA_CALLBACK_PROXIES", behind);
+        }
+        Some(sources)
+    }
+}
+
+fn secret(value: &str) -> Result<CallbackSecret, Invalid> {
+    let secret = CallbackSecret::new(value);
+    secret.check().map(|()| secret)
+}
+
+fn allowed(list: &str) -> Result<Sources, Invalid> {
+    if list.eq_ignore_ascii_case("anyone") { Ok(Sources::anyone()) } else { Sources::only(list.split(',')) }
+}

@@ -1,0 +1,360 @@
+//! Anything that Daraja posts, recognised by what it holds.
+
+use std::{fmt, str::FromStr};
+
+use serde::de::MapAccess;
+
+use super::{Ack, DedupKey, Expected, Mismatch};
+use crate::{
+    CheckoutRequestId, ConversationId, OriginatorConversationId, QueueTimeout, ReceiptNumber, StkCallback, StkOutcome,
+    c2b::{C2bNotice, C2bStage},
+    error::DecodeError,
+    initiated::ResultEnvelope,
+    wire::{Fields, Object, Quote, expect_json, posted_any, read_posted, skip},
+};
+
+/// How deep objects and lists may lie in each other. Real bodies have six levels.
+const MAX_DEPTH: usize = 32;
+
+/// Anything that Daraja posts to a callback URL.
+///
+/// Reading it proves nothing about its sender: see [`Receiver`](super::Receiver).
+///
+/// ```
+/// use daraja::{StkOutcome, webhook::Event};
+///
+/// let body = br#"{"Body":{"stkCallback":{"CheckoutRequestID":"ws_CO_1","ResultCode":1032,"ResultDesc":"Request cancelled by user"}}}"#;
+/// let Event::Stk(callback) = Event::parse(body)? else { panic!("a callback of a push") };
+/// assert!(matches!(callback.outcome, StkOutcome::Failed(_)));
+///
+/// // What is not known yet is kept as it came.
+/// let Event::Unknown(unknown) = Event::parse(br#"{"responseHeader":{"code":"0"}}"#)? else { panic!("unknown") };
+/// assert_eq!(unknown.raw(), r#"{"responseHeader":{"code":"0"}}"#);
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// What became of an STK push.
+    Stk(StkCallback),
+    /// What became of a payout, a question or a reversal: [take it](ResultEnvelope) as what was asked for.
+    Result(ResultEnvelope),
+    /// A request timed out in Daraja's queue. It is never a failure: ask.
+    QueueTimeout(QueueTimeout),
+    /// A payment to a PayBill or till: a question or a confirmation, which only its URL tells.
+    C2b(C2bNotice),
+    /// Anything else, as it came. It proves nothing.
+    Unknown(UnknownEvent),
+}
+
+/// What kind of event it is, in one word: to be stored beside the body, which is then read again as that kind.
+///
+/// ```
+/// use daraja::webhook::{Event, EventKind};
+///
+/// let body = br#"{"TransID":"RKL51ZDR4F","TransAmount":"5.00","BusinessShortCode":"600966"}"#;
+/// let kind: EventKind = "c2b-confirmation".parse()?;
+/// assert_eq!(Event::parse_as(kind, body)?.kind(), EventKind::C2bConfirmation);
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// [`Event::Stk`]: `stk`
+    Stk,
+    /// [`Event::Result`]: `result`
+    Result,
+    /// [`Event::QueueTimeout`]: `timeout`
+    QueueTimeout,
+    /// [`Event::C2b`] at the validation URL: `c2b-validation`
+    C2bValidation,
+    /// [`Event::C2b`] at the confirmation URL: `c2b-confirmation`
+    C2bConfirmation,
+    /// [`Event::C2b`] without its URL: `c2b`
+    C2b,
+    /// [`Event::Unknown`]: `unknown`
+    Unknown,
+}
+
+/// The ids by which an event is looked up, as far as it names them.
+///
+/// ```
+/// use daraja::webhook::Event;
+///
+/// let body = br#"{"Result":{"ResultCode":0,"OriginatorConversationID":"supplier-7-invoice-1042","ConversationID":"AG_1"}}"#;
+/// let event = Event::parse(body)?;
+/// assert_eq!(event.correlation().originator_conversation_id.unwrap().as_str(), "supplier-7-invoice-1042");
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Correlation<'e> {
+    /// Which push it is about.
+    pub checkout_request_id: Option<&'e CheckoutRequestId>,
+    /// Which request of the initiator family it is about: your own id, if the request had one.
+    pub originator_conversation_id: Option<&'e OriginatorConversationId>,
+    /// The gateway's id of that request.
+    pub conversation_id: Option<&'e ConversationId>,
+    /// The receipt of money that came in.
+    pub receipt: Option<ReceiptNumber>,
+}
+
+/// Something that Daraja posted and this crate does not know, or cannot conclude anything from, as it came.
+///
+/// It can hold names and numbers: `Debug` shows its size only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UnknownEvent {
+    raw: Box<str>,
+    problem: Option<DecodeError>,
+}
+
+impl UnknownEvent {
+    /// The JSON as it came, without white space at its ends.
+    #[must_use]
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    /// Why it was not taken for what it looks like, such as a callback that names two pushes. `None` if it looks like
+    /// nothing that is known.
+    #[must_use]
+    pub fn problem(&self) -> Option<&DecodeError> {
+        self.problem.as_ref()
+    }
+}
+
+impl fmt::Debug for UnknownEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnknownEvent").field("bytes", &self.raw.len()).field("problem", &self.problem).finish()
+    }
+}
+
+impl Event {
+    /// Recognises and reads what came, whatever the URL. New keys and new kinds are no error.
+    ///
+    /// Two things only the URL tells: a [`C2bNotice`] is [`Unclear`](C2bStage::Unclear) here, and a queue timeout in the
+    /// shape of a result is read as a result. [`Receiver::accept`](super::Receiver::accept) knows the URL;
+    /// [`parse_as`](Self::parse_as) is told.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], which quotes nothing, if it is larger than 64 KiB, nested deeper than 32 levels, or no JSON.
+    pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
+        let raw = posted_any(body, MAX_DEPTH)?;
+        match read_posted(body, Quote::Nothing, Looks::conclude) {
+            Ok(kind) => Self::parse_as(kind, body),
+            Err(problem) => Self::unknown(raw, Some(problem)),
+        }
+    }
+
+    /// Reads what came to a URL for that kind of event, or what was stored as one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`parse`](Self::parse). What cannot be read as that kind is [`Event::Unknown`].
+    pub fn parse_as(kind: EventKind, body: &[u8]) -> Result<Self, DecodeError> {
+        let raw = posted_any(body, MAX_DEPTH)?;
+        let read = match kind {
+            EventKind::Stk => StkCallback::parse(body).map(Self::Stk),
+            EventKind::Result => ResultEnvelope::parse(body).map(Self::Result),
+            EventKind::QueueTimeout => QueueTimeout::parse(body).map(Self::QueueTimeout),
+            EventKind::C2bValidation => C2bNotice::validation(body).map(Self::C2b),
+            EventKind::C2bConfirmation => C2bNotice::confirmation(body).map(Self::C2b),
+            EventKind::C2b => C2bNotice::read(C2bStage::Unclear, body).map(Self::C2b),
+            EventKind::Unknown => return Self::unknown(raw, None),
+        };
+        read.or_else(|problem| Self::unknown(raw, Some(problem)))
+    }
+
+    fn unknown(raw: &str, problem: Option<DecodeError>) -> Result<Self, DecodeError> {
+        expect_json(raw)?;
+        Ok(Self::Unknown(UnknownEvent { raw: raw.into(), problem }))
+    }
+
+    /// What kind of event it is.
+    #[must_use]
+    pub fn kind(&self) -> EventKind {
+        match self {
+            Self::Stk(_) => EventKind::Stk,
+            Self::Result(_) => EventKind::Result,
+            Self::QueueTimeout(_) => EventKind::QueueTimeout,
+            Self::C2b(notice) => match notice.stage {
+                C2bStage::Validation => EventKind::C2bValidation,
+                C2bStage::Confirmation => EventKind::C2bConfirmation,
+                C2bStage::Unclear => EventKind::C2b,
+            },
+            Self::Unknown(_) => EventKind::Unknown,
+        }
+    }
+
+    /// The same for every delivery of the same news, and for the two ways in which one payment can be told; different for
+    /// all else. See the [module's page](super) for how it makes a settlement happen once.
+    #[must_use]
+    pub fn dedup_key(&self) -> DedupKey {
+        DedupKey::of(self)
+    }
+
+    /// The ids by which it is looked up. Prefer the [`Reference`](super::Reference) of its URL, which is signed.
+    #[must_use]
+    pub fn correlation(&self) -> Correlation<'_> {
+        let none = Correlation::default();
+        match self {
+            Self::Stk(callback) => {
+                let receipt = match &callback.outcome {
+                    StkOutcome::Paid(payment) => Some(payment.receipt),
+                    _ => None,
+                };
+                Correlation { checkout_request_id: Some(&callback.checkout_request_id), receipt, ..none }
+            }
+            Self::Result(result) => Correlation {
+                originator_conversation_id: result.originator_conversation_id.as_ref(),
+                conversation_id: result.conversation_id.as_ref(),
+                ..none
+            },
+            Self::QueueTimeout(timeout) => Correlation {
+                originator_conversation_id: timeout.originator_conversation_id.as_ref(),
+                conversation_id: timeout.conversation_id.as_ref(),
+                ..none
+            },
+            Self::C2b(notice) => Correlation { receipt: notice.proof(), ..none },
+            Self::Unknown(_) => none,
+        }
+    }
+
+    /// Compares a payment that came in with what was asked: see [`Expected`].
+    ///
+    /// # Errors
+    ///
+    /// [`Mismatch`] says what differs, and whether money came in all the same.
+    pub fn expect(&self, expected: &Expected) -> Result<(), Mismatch> {
+        expected.compare(self)
+    }
+
+    /// What to answer, with status 200, once the event is stored. A validation is accepted by it: to look first, see
+    /// [`Ack::reject`].
+    #[must_use]
+    pub fn ack(&self) -> Ack {
+        Ack::of(self.kind())
+    }
+}
+
+impl From<StkCallback> for Event {
+    fn from(callback: StkCallback) -> Self {
+        Self::Stk(callback)
+    }
+}
+
+impl From<ResultEnvelope> for Event {
+    fn from(result: ResultEnvelope) -> Self {
+        Self::Result(result)
+    }
+}
+
+impl From<QueueTimeout> for Event {
+    fn from(timeout: QueueTimeout) -> Self {
+        Self::QueueTimeout(timeout)
+    }
+}
+
+impl From<C2bNotice> for Event {
+    fn from(notice: C2bNotice) -> Self {
+        Self::C2b(notice)
+    }
+}
+
+impl EventKind {
+    /// Every kind.
+    const ALL: [Self; 7] = [
+        Self::Stk,
+        Self::Result,
+        Self::QueueTimeout,
+        Self::C2bValidation,
+        Self::C2bConfirmation,
+        Self::C2b,
+        Self::Unknown,
+    ];
+
+    /// The one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stk => "stk",
+            Self::Result => "result",
+            Self::QueueTimeout => "timeout",
+            Self::C2bValidation => "c2b-validation",
+            Self::C2bConfirmation => "c2b-confirmation",
+            Self::C2b => "c2b",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for EventKind {
+    type Err = crate::error::Invalid;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == word);
+        found.ok_or_else(|| crate::error::Invalid::new("event kind", "it is none that this version knows"))
+    }
+}
+
+/// Which keys were seen where they decide what a body is. Its values are read by the parser of that kind.
+#[derive(Default)]
+struct Looks(u8);
+
+/// One such key, as a bit.
+#[derive(Clone, Copy)]
+enum Clue {
+    Stk = 1,
+    Request = 2,
+    Result = 4,
+    Code = 8,
+    Parameters = 16,
+    C2b = 32,
+    Ids = 64,
+}
+
+impl Looks {
+    fn has(&self, clue: Clue) -> bool {
+        self.0 & clue as u8 != 0
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "of the shape of all that conclude")]
+    fn conclude(self) -> Result<EventKind, &'static str> {
+        let has = |clue| self.has(clue);
+        let is_result = has(Clue::Code) && (has(Clue::Result) || has(Clue::Parameters) || has(Clue::Ids));
+        Ok(match () {
+            () if has(Clue::Stk) => EventKind::Stk,
+            // A request that came back: whatever else is in it, it is no result.
+            () if has(Clue::Request) => EventKind::QueueTimeout,
+            () if is_result => EventKind::Result,
+            () if has(Clue::C2b) => EventKind::C2b,
+            () if has(Clue::Ids) && !has(Clue::Code) => EventKind::QueueTimeout,
+            () => EventKind::Unknown,
+        })
+    }
+}
+
+impl<'a> Fields<'a> for Looks {
+    fn field<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        let clue = match key {
+            "Body" => return map.next_value_seed(Object(self)),
+            "Result" => Clue::Result,
+            "stkCallback" | "CheckoutRequestID" => Clue::Stk,
+            "CommandID" | "SecurityCredential" => Clue::Request,
+            "ResultCode" => Clue::Code,
+            "ResultParameters" => Clue::Parameters,
+            "TransID" => Clue::C2b,
+            "OriginatorConversationID" | "OriginatorCoversationID" | "ConversationID" => Clue::Ids,
+            _ => return skip(map),
+        };
+        self.0 |= clue as u8;
+        if key == "Result" { map.next_value_seed(Object(self)) } else { skip(map) }
+    }
+}

@@ -1,0 +1,128 @@
+//! Compares what came in with what was asked.
+
+use std::fmt;
+
+use super::Event;
+use crate::{CheckoutRequestId, Kes, Msisdn, Payer, StkCallback, StkOutcome, c2b::C2bNotice};
+
+/// What was asked of a customer, to compare a delivery with: take it from your own row of the attempt, which the
+/// [`Reference`](super::Reference) of the URL names.
+///
+/// ```
+/// use daraja::{CheckoutRequestId, Kes, Shillings, webhook::{Event, Expected, Mismatch}};
+///
+/// let stored: Option<CheckoutRequestId> = Some("ws_CO_1".parse()?); // None: the answer to the push was lost
+/// let asked = Expected::new(Shillings::new(500)?).payer("254708374149".parse()?).checkout_request_id(stored);
+///
+/// let paid = |id: &str, amount: u32| Event::parse(format!(r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"{id}",
+///     "ResultCode":0,"CallbackMetadata":{{"Item":[{{"Name":"Amount","Value":{amount}}},
+///     {{"Name":"MpesaReceiptNumber","Value":"NLJ7RT61SV"}},{{"Name":"PhoneNumber","Value":254708374149}}]}}}}}}}}"#).as_bytes());
+/// assert_eq!(paid("ws_CO_1", 500)?.expect(&asked), Ok(()));
+/// assert_eq!(paid("ws_CO_2", 500)?.expect(&asked), Err(Mismatch::Request));
+///
+/// // Money came in, but not what was asked: keep its receipt and let a person look.
+/// let mismatch = paid("ws_CO_1", 5)?.expect(&asked).unwrap_err();
+/// assert_eq!(mismatch, Mismatch::Amount { asked: Kes::from_cents(50_000), told: Some(Kes::from_cents(500)) });
+/// assert!(mismatch.is_about_money());
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    amount: Kes,
+    payer: Option<Msisdn>,
+    checkout_request_id: Option<CheckoutRequestId>,
+}
+
+/// How a delivery differs from what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// It is about another push, or no payment at all: it must change nothing.
+    Request,
+    /// Money came in, but not this amount, or it is not told which. The receipt is worth keeping: the money is there.
+    Amount {
+        /// What was asked.
+        asked: Kes,
+        /// What came in.
+        told: Option<Kes>,
+    },
+    /// Money came in, from another number. The receipt is worth keeping: the money is there.
+    Payer,
+}
+
+impl Expected {
+    /// What was asked for: `Shillings`, as the push has them, or `Kes`.
+    pub fn new(amount: impl Into<Kes>) -> Self {
+        Self { amount: amount.into(), payer: None, checkout_request_id: None }
+    }
+
+    /// Whose phone was asked. A masked number is compared by the digits that it shows; one that is not told is let pass.
+    pub fn payer(mut self, payer: Msisdn) -> Self {
+        self.payer = Some(payer);
+        self
+    }
+
+    /// The id that the answer to the push gave. `None`, if that answer was lost, takes any.
+    pub fn checkout_request_id(mut self, id: impl Into<Option<CheckoutRequestId>>) -> Self {
+        self.checkout_request_id = id.into();
+        self
+    }
+
+    pub(super) fn compare(&self, event: &Event) -> Result<(), Mismatch> {
+        match event {
+            Event::Stk(callback) => self.compare_callback(callback),
+            Event::C2b(notice) => self.compare_notice(notice),
+            Event::Result(_) | Event::QueueTimeout(_) | Event::Unknown(_) => Err(Mismatch::Request),
+        }
+    }
+
+    /// Of a payment that did not come about only the id is compared.
+    fn compare_callback(&self, callback: &StkCallback) -> Result<(), Mismatch> {
+        if self.checkout_request_id.as_ref().is_some_and(|id| *id != callback.checkout_request_id) {
+            return Err(Mismatch::Request);
+        }
+        let StkOutcome::Paid(payment) = &callback.outcome else { return Ok(()) };
+        self.compare_money(payment.amount, payment.payer.map(Payer::Msisdn).as_ref())
+    }
+
+    fn compare_notice(&self, notice: &C2bNotice) -> Result<(), Mismatch> {
+        self.compare_money(notice.amount, notice.payer.as_ref())
+    }
+
+    fn compare_money(&self, told: Option<Kes>, payer: Option<&Payer>) -> Result<(), Mismatch> {
+        if told != Some(self.amount) {
+            return Err(Mismatch::Amount { asked: self.amount, told });
+        }
+        match (self.payer, payer) {
+            (Some(asked), Some(told)) if !told.may_be(asked) => Err(Mismatch::Payer),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Mismatch {
+    /// Whether money came in all the same, so that its receipt has to be kept and the money given back or put right.
+    #[must_use]
+    pub fn is_about_money(&self) -> bool {
+        match self {
+            Self::Request => false,
+            Self::Amount { .. } | Self::Payer => true,
+        }
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request => f.write_str("the delivery is about another request"),
+            Self::Amount { asked, told: Some(told) } => write!(f, "KES {told} came in where KES {asked} was asked"),
+            Self::Amount { asked, told: None } => {
+                write!(f, "it is not told how much came in where KES {asked} was asked")
+            }
+            Self::Payer => f.write_str("the money came from another number than was asked"),
+        }
+    }
+}
+
+impl std::error::Error for Mismatch {}

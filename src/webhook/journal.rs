@@ -1,0 +1,415 @@
+//! What was accepted, kept in a file until it is done.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+    fmt,
+    fs::{File, OpenOptions},
+    io::{self, BufRead, BufReader, Write},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc},
+    thread,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{DedupKey, Event, EventKind};
+use crate::QueueTimeout;
+
+/// An append-only file of events: for programs without a database.
+///
+/// An event that [`store`](Self::store) has taken is on the disk. It is handed to the one [`Unfinished`], and again after
+/// every start of the program, until its [`Entry`] is finished. Deliveries of the same news to the same URL are handed out
+/// once; the news of one payment, told at two URLs, is finished once.
+///
+/// The file holds bodies, which means names and numbers: guard it like a till, and let one program use it at a time. Of
+/// queue timeouts, which can echo a credential, only the ids are kept.
+///
+/// ```
+/// use daraja::webhook::{Event, Finished, Journal};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("callbacks.jsonl");
+/// let (journal, mut unfinished) = Journal::open(&path)?;
+///
+/// // In the handler, before it answers:
+/// let body = br#"{"Body":{"stkCallback":{"CheckoutRequestID":"ws_CO_1","ResultCode":1032}}}"#;
+/// journal.store("attempt-1042", &Event::parse(body)?, body).await?;
+///
+/// // In a task of its own:
+/// let entry = unfinished.next().await.unwrap();
+/// assert_eq!(entry.reference(), "attempt-1042");
+/// assert_eq!(entry.finish(), Finished::First);
+///
+/// // When the server has stopped:
+/// journal.close().await?;
+/// assert!(unfinished.next().await.is_none());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Journal {
+    handle: Handle,
+}
+
+/// What is stored and not finished, in the order in which it came. There is one of it for each file.
+pub struct Unfinished {
+    handle: Handle,
+    entries: mpsc::UnboundedReceiver<Stored>,
+}
+
+/// An event to be worked on, and the reference of the attempt that it is about. One that is dropped unfinished comes
+/// again after the next start.
+pub struct Entry {
+    handle: Handle,
+    stored: Stored,
+}
+
+/// Whether an event was news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Finished {
+    /// It was.
+    First,
+    /// The same news was finished before, by an event at another URL.
+    Before,
+}
+
+/// A handle on the thread that writes. It ends with the last of them.
+#[derive(Clone)]
+struct Handle {
+    commands: std_mpsc::Sender<Command>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The number of the next line that stores an event.
+    next: u64,
+    /// What is on the disk, finished or not.
+    known: HashSet<(Box<str>, DedupKey)>,
+    finished: HashSet<DedupKey>,
+    /// Where events are handed out to. `None` when the journal is closed.
+    entries: Option<mpsc::UnboundedSender<Stored>>,
+}
+
+struct Stored {
+    number: u64,
+    reference: Box<str>,
+    key: DedupKey,
+    event: Event,
+}
+
+/// A line of the file.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line<'a> {
+    Event { event: u64, kind: Cow<'a, str>, reference: Cow<'a, str>, key: Cow<'a, str>, body: Cow<'a, str> },
+    Finished { finished: u64 },
+    Rejected { rejected: u64 },
+}
+
+struct Command {
+    /// Empty, to learn when all that was given before is on the disk.
+    line: Vec<u8>,
+    stored: Option<Stored>,
+    durable: Option<oneshot::Sender<io::Result<()>>>,
+}
+
+impl Journal {
+    /// Opens a journal, or begins one, and hands out what is unfinished. A last line that was cut short by the death of
+    /// the program is removed: its delivery was not answered.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened, read or written, or is not one of these.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<(Self, Unfinished)> {
+        let path = path.as_ref();
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut state = State::default();
+        let unfinished = load(&mut file, &mut state)?;
+        sync_folder(path)?;
+        let (sender, entries) = mpsc::unbounded_channel();
+        for stored in unfinished {
+            sender.send(stored).map_err(|_| closed())?;
+        }
+        state.entries = Some(sender);
+        let (commands, orders) = std_mpsc::channel();
+        let state = Arc::new(Mutex::new(state));
+        let writer = Writer { length: file.metadata()?.len(), file, state: state.clone(), broken: false };
+        thread::Builder::new().name("daraja-journal".to_owned()).spawn(move || writer.run(&orders))?;
+        let handle = Handle { commands, state };
+        Ok((Self { handle: handle.clone() }, Unfinished { handle, entries }))
+    }
+
+    /// Stores an event with the body that it was read from. When this returns it is on the disk, and Daraja may be
+    /// answered; events that are stored at the same time share one write. Dropping the future does not undo it.
+    ///
+    /// # Errors
+    ///
+    /// If it could not be written, or the journal is closed. Then do not answer with a success.
+    pub async fn store(&self, reference: impl AsRef<str>, event: &Event, body: &[u8]) -> io::Result<()> {
+        let Some(stored) = self.handle.admit(reference.as_ref(), event)? else { return Ok(()) };
+        let line = stored.line(body)?;
+        self.handle.write(line, Some(stored))?.await.map_err(|_| closed())?
+    }
+
+    /// Waits until all that was stored and finished is on the disk, and takes no more. [`Unfinished`] ends behind what it
+    /// still has.
+    ///
+    /// # Errors
+    ///
+    /// If something could not be written.
+    pub async fn close(&self) -> io::Result<()> {
+        let written = self.handle.write(Vec::new(), None)?;
+        let outcome = written.await.map_err(|_| closed())?;
+        self.handle.lock().entries = None;
+        outcome
+    }
+}
+
+impl Unfinished {
+    /// The next event. `None` when the journal is closed and nothing is left.
+    pub async fn next(&mut self) -> Option<Entry> {
+        loop {
+            let stored = self.entries.recv().await?;
+            // Finished meanwhile, by the same news at another URL.
+            if !self.handle.lock().finished.contains(&stored.key) {
+                return Some(Entry { handle: self.handle.clone(), stored });
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// The reference of the attempt that it is about.
+    #[must_use]
+    pub fn reference(&self) -> &str {
+        &self.stored.reference
+    }
+
+    /// What came.
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        &self.stored.event
+    }
+
+    /// Notes that the work is done, so that its news is never handed out again.
+    ///
+    /// If the program dies between the work and the note, the event comes again: work that must not be done twice goes into
+    /// a database, with the event's [key](Event::dedup_key) in the same transaction.
+    #[must_use = "what was finished before was told twice"]
+    pub fn finish(self) -> Finished {
+        if !self.handle.lock().finished.insert(self.stored.key) {
+            return Finished::Before;
+        }
+        self.handle.note(&Line::Finished { finished: self.stored.number });
+        Finished::First
+    }
+
+    /// Notes that it is not to be worked on, because it is not about this attempt. The same news at the right URL still is.
+    pub fn reject(self) {
+        self.handle.note(&Line::Rejected { rejected: self.stored.number });
+    }
+}
+
+impl Stored {
+    fn line(&self, body: &[u8]) -> io::Result<Vec<u8>> {
+        let body = match &self.event {
+            Event::QueueTimeout(timeout) => ids_of(timeout).into(),
+            _ => String::from_utf8_lossy(body),
+        };
+        line(&Line::Event {
+            event: self.number,
+            kind: self.event.kind().as_str().into(),
+            reference: (*self.reference).into(),
+            key: self.key.as_str().into(),
+            body,
+        })
+    }
+}
+
+/// What is kept of a queue timeout.
+fn ids_of(timeout: &QueueTimeout) -> String {
+    let own = timeout.originator_conversation_id.as_ref().map(AsRef::<str>::as_ref);
+    let gateway = timeout.conversation_id.as_ref().map(AsRef::<str>::as_ref);
+    json!({ "OriginatorConversationID": own, "ConversationID": gateway }).to_string()
+}
+
+fn line(line: &Line<'_>) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the journal is closed")
+}
+
+impl Handle {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Gives an event its number, unless it is on the disk. While the first one is being written, the same is written
+    /// once more: its answer must not come before it is on the disk either.
+    fn admit(&self, reference: &str, event: &Event) -> io::Result<Option<Stored>> {
+        let key = event.dedup_key();
+        let mut state = self.lock();
+        if state.entries.is_none() {
+            return Err(closed());
+        }
+        let identity = (reference.into(), key);
+        if state.known.contains(&identity) {
+            return Ok(None);
+        }
+        let number = state.next;
+        state.next = number.saturating_add(1);
+        let (reference, key) = identity;
+        Ok(Some(Stored { number, reference, key, event: event.clone() }))
+    }
+
+    fn write(&self, line: Vec<u8>, stored: Option<Stored>) -> io::Result<oneshot::Receiver<io::Result<()>>> {
+        let (durable, written) = oneshot::channel();
+        self.commands.send(Command { line, stored, durable: Some(durable) }).map_err(|_| closed())?;
+        Ok(written)
+    }
+
+    /// What is noted too late, because the program dies, is done again.
+    fn note(&self, note: &Line<'_>) {
+        let line = line(note).expect("numbers can be written");
+        drop(self.commands.send(Command { line, stored: None, durable: None }));
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread that writes: all that waits goes to the disk together.
+struct Writer {
+    file: File,
+    /// Up to here all lines are whole.
+    length: u64,
+    state: Arc<Mutex<State>>,
+    broken: bool,
+}
+
+/// How many lines are written together at most.
+const BATCH: usize = 1_024;
+
+impl Writer {
+    fn run(mut self, orders: &std_mpsc::Receiver<Command>) {
+        while let Ok(first) = orders.recv() {
+            let batch: Vec<_> = std::iter::once(first).chain(orders.try_iter()).take(BATCH).collect();
+            let bytes: Vec<u8> = batch.iter().flat_map(|command| &command.line).copied().collect();
+            let outcome = self.append(&bytes);
+            if let Err(error) = &outcome {
+                tracing::error!(%error, "the journal cannot be written");
+            }
+            for Command { stored, durable, .. } in batch {
+                if let (Some(stored), Ok(())) = (stored, &outcome) {
+                    lock(&self.state).hand_out(stored);
+                }
+                let told = outcome.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string()));
+                drop(durable.map(|durable| durable.send(told)));
+            }
+        }
+    }
+
+    /// Appends whole lines, or nothing: half a line would spoil the next one.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.broken {
+            return Err(io::Error::other("the journal ends in half a line, because an earlier write failed"));
+        }
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => self.length = self.length.saturating_add(bytes.len() as u64),
+            Err(_) => self.broken = self.file.set_len(self.length).is_err(),
+        }
+        written
+    }
+}
+
+impl State {
+    fn hand_out(&mut self, stored: Stored) {
+        if self.known.insert((stored.reference.clone(), stored.key.clone())) {
+            if let Some(entries) = &self.entries {
+                // Without anybody to take it, it waits for the next start.
+                drop(entries.send(stored));
+            }
+        }
+    }
+}
+
+/// Reads the file, and leaves only what is unfinished.
+fn load(file: &mut File, state: &mut State) -> io::Result<Vec<Stored>> {
+    let (mut reader, mut whole, mut position) = (BufReader::new(&*file), 0_u64, 0_usize);
+    let mut open = BTreeMap::new();
+    let mut keys = HashMap::new();
+    let mut text = Vec::new();
+    while reader.read_until(b'\n', &mut text)? > 0 {
+        if !text.ends_with(b"\n") {
+            break;
+        }
+        position = position.saturating_add(1);
+        whole = whole.saturating_add(text.len() as u64);
+        let malformed =
+            || io::Error::new(io::ErrorKind::InvalidData, format!("line {position} of the journal cannot be read"));
+        match serde_json::from_slice(&text).map_err(|_| malformed())? {
+            Line::Event { event: number, kind, reference, key, body } => {
+                let kind: EventKind = kind.parse().map_err(|_| malformed())?;
+                let (reference, key) = (Box::<str>::from(reference), DedupKey::stored(&key));
+                state.next = state.next.max(number.saturating_add(1));
+                keys.insert(number, key.clone());
+                if state.known.insert((reference.clone(), key.clone())) {
+                    let event = Event::parse_as(kind, body.as_bytes()).map_err(|_| malformed())?;
+                    open.insert(number, Stored { number, reference, key, event });
+                }
+            }
+            Line::Finished { finished } => {
+                open.remove(&finished);
+                state.finished.extend(keys.get(&finished).cloned());
+            }
+            Line::Rejected { rejected } => drop(open.remove(&rejected)),
+        }
+        text.clear();
+    }
+    file.set_len(whole)?;
+    open.retain(|_, stored| !state.finished.contains(&stored.key));
+    Ok(open.into_values().collect())
+}
+
+/// A new file is there only when its folder says so.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "of the shape of the other one")]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unfinished").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("reference", &self.reference()).field("event", self.event()).finish()
+    }
+}

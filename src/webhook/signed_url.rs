@@ -1,0 +1,339 @@
+//! Callback URLs that nobody can guess, and that tell which attempt they belong to.
+
+use std::{fmt, str::FromStr};
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
+use url::Url;
+
+use super::{EventKind, Refused};
+use crate::{ResultUrls, config::WithoutPath, error::Invalid, secret::CallbackSecret};
+
+/// Longer callback URLs have not been seen to work.
+const MOST: usize = 255;
+
+/// Bytes of the shortest secret.
+const SHORTEST_SECRET: usize = 32;
+
+/// What stands behind the base: two slashes, a reference and a MAC.
+const TAIL: usize = 2 + Reference::MOST + MAC_DIGITS;
+
+/// Hexadecimal digits: base64 would now and then spell a word that Daraja refuses in URLs, such as `sql` or `exe`.
+const MAC_DIGITS: usize = 64;
+
+/// Makes and verifies callback URLs: `base/purpose/reference/mac`, one of its own for each attempt.
+///
+/// Daraja signs nothing, but posts to the URL byte by byte as it was given. So the URL carries the proof: an HMAC-SHA256
+/// of what it is for and of your reference. Verifying needs no storage, and works when the answer to the request was
+/// lost. Such a URL is a secret: keep it out of logs.
+///
+/// ```
+/// use daraja::webhook::{Purpose, Reference, SignedUrls};
+///
+/// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+/// let reference: Reference = "attempt-1042".parse()?;
+/// let url = urls.stk(&reference);
+/// assert!(url.as_str().starts_with("https://shop.example/daraja/stk/attempt-1042/"));
+///
+/// assert_eq!(urls.verify(url.path())?, (Purpose::Stk, reference));
+/// assert!(urls.verify("/daraja/stk/attempt-1043/0000000000000000000000000000000000000000000000000000000000000000").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+#[derive(Clone)]
+pub struct SignedUrls {
+    /// In the order of [`Purpose::ALL`].
+    bases: [Url; Purpose::ALL.len()],
+    signs: hmac::Key,
+    /// What else is accepted.
+    accepts: Vec<hmac::Key>,
+}
+
+/// What a callback URL is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// What became of an STK push: `stk`.
+    Stk,
+    /// What became of a payout, a question or a reversal: `result`.
+    Result,
+    /// That such a request timed out in Daraja's queue: `timeout`.
+    Timeout,
+    /// Whether a payment to a PayBill or till may be made: `validation`.
+    C2bValidation,
+    /// That one was made: `confirmation`.
+    C2bConfirmation,
+}
+
+impl Purpose {
+    const ALL: [Self; 5] = [Self::Stk, Self::Result, Self::Timeout, Self::C2bValidation, Self::C2bConfirmation];
+
+    /// The word that stands for it in URLs. None of them is one that Daraja refuses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stk => "stk",
+            Self::Result => "result",
+            Self::Timeout => "timeout",
+            Self::C2bValidation => "validation",
+            Self::C2bConfirmation => "confirmation",
+        }
+    }
+
+    /// What may come to such a URL.
+    pub(super) fn takes(self, kind: EventKind) -> bool {
+        match kind {
+            EventKind::Stk => self == Self::Stk,
+            EventKind::Result => self == Self::Result,
+            EventKind::QueueTimeout => matches!(self, Self::Result | Self::Timeout),
+            EventKind::C2bValidation => self == Self::C2bValidation,
+            EventKind::C2bConfirmation => self == Self::C2bConfirmation,
+            EventKind::C2b => false,
+            EventKind::Unknown => true,
+        }
+    }
+}
+
+/// Your name for one attempt to be paid or to pay: 1 to 64 letters, digits, `-` and `_`. It stands in the callback URL, so
+/// that a delivery says which attempt it is about, even if the answer to the request was lost.
+///
+/// Take a new one for each attempt, not one for each order: a late callback of the first attempt must not be taken for the
+/// second. Store it before you send.
+///
+/// ```
+/// use daraja::webhook::Reference;
+///
+/// let own: Reference = "attempt-1042".parse()?;
+/// let random = Reference::random(); // 32 hexadecimal digits
+/// assert_ne!(own, random);
+/// assert!("order 1042".parse::<Reference>().is_err());
+/// # Ok::<(), daraja::error::Invalid>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reference(Box<str>);
+
+impl Reference {
+    const MOST: usize = 64;
+
+    /// A random one, by the operating system's generator.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(uuid::Uuid::new_v4().simple().to_string().into())
+    }
+
+    /// The text as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Reference {
+    type Err = Invalid;
+
+    /// Takes the text verbatim.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] if it is empty, too long, or holds anything but ASCII letters, digits, `-` and `_`.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if (1..=Self::MOST).contains(&text.len()) && text.bytes().all(is_part) {
+            return Ok(Self(text.into()));
+        }
+        let reason = "1 to 64 letters, digits, - and _ are expected: it becomes a part of a URL";
+        Err(Invalid::new("reference", reason).with_input(text))
+    }
+}
+
+impl AsRef<str> for Reference {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl SignedUrls {
+    /// Signs URLs under this base with this secret: 32 characters or more, from a random generator, the same in every
+    /// process that makes or receives them.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] if the secret is too short, or the base is no http or https URL, holds a user name, a query or a
+    /// fragment, or is so long that a URL could have more than 255 characters. Production takes https only, which is checked
+    /// when the URL is sent.
+    #[expect(clippy::needless_pass_by_value, reason = "URLs are given by value everywhere")]
+    pub fn new(base: Url, secret: impl Into<CallbackSecret>) -> Result<Self, Invalid> {
+        let under = |purpose: Purpose| below(&base, purpose.as_str());
+        let bases = Purpose::ALL.map(under);
+        bases.iter().try_for_each(check)?;
+        Ok(Self { bases, signs: key(&secret.into())?, accepts: Vec::new() })
+    }
+
+    /// Takes URLs of this purpose from another base: `base/reference/mac`.
+    ///
+    /// ```
+    /// # use daraja::webhook::{Purpose, SignedUrls};
+    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?
+    ///     .at(Purpose::Stk, "https://shop.example/api/payments/callback".parse()?)?;
+    /// let url = urls.stk(&"attempt-1042".parse()?);
+    /// assert!(url.as_str().starts_with("https://shop.example/api/payments/callback/attempt-1042/"));
+    /// # Ok::<(), daraja::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn at(mut self, purpose: Purpose, base: Url) -> Result<Self, Invalid> {
+        check(&base)?;
+        let slot = Purpose::ALL.into_iter().zip(&mut self.bases).find(|(known, _)| *known == purpose);
+        if let Some((_, slot)) = slot {
+            *slot = base;
+        }
+        Ok(self)
+    }
+
+    /// Accepts what another secret has signed, too, so that secrets can be changed: the new one signs, the old one is
+    /// accepted as long as its URLs may still be used.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] if the secret is too short.
+    pub fn also_accept(mut self, secret: impl Into<CallbackSecret>) -> Result<Self, Invalid> {
+        self.accepts.push(key(&secret.into())?);
+        Ok(self)
+    }
+
+    /// Where Daraja shall tell what became of a push.
+    #[must_use]
+    pub fn stk(&self, reference: &Reference) -> Url {
+        self.url(Purpose::Stk, reference)
+    }
+
+    /// Where Daraja shall tell what became of a payout, a question or a reversal.
+    #[must_use]
+    pub fn result(&self, reference: &Reference) -> Url {
+        self.url(Purpose::Result, reference)
+    }
+
+    /// Where Daraja shall tell that it timed out in its queue.
+    #[must_use]
+    pub fn timeout(&self, reference: &Reference) -> Url {
+        self.url(Purpose::Timeout, reference)
+    }
+
+    /// Both, for a request of the initiator family.
+    #[must_use]
+    pub fn results(&self, reference: &Reference) -> ResultUrls {
+        ResultUrls::new(self.result(reference), self.timeout(reference))
+    }
+
+    /// Where Daraja shall ask whether a payment to a PayBill or till may be made. It is registered once, not for each
+    /// payment.
+    #[must_use]
+    pub fn c2b_validation(&self, reference: &Reference) -> Url {
+        self.url(Purpose::C2bValidation, reference)
+    }
+
+    /// Where Daraja shall tell that a payment to a PayBill or till was made. It is registered once, not for each payment.
+    #[must_use]
+    pub fn c2b_confirmation(&self, reference: &Reference) -> Url {
+        self.url(Purpose::C2bConfirmation, reference)
+    }
+
+    fn url(&self, purpose: Purpose, reference: &Reference) -> Url {
+        let base = self.bases().find(|(known, _)| *known == purpose).map(|(_, base)| base);
+        let base = base.expect("every purpose has a base");
+        below(base, &format!("{reference}/{}", mac(&self.signs, purpose, reference)))
+    }
+
+    fn bases(&self) -> impl Iterator<Item = (Purpose, &Url)> {
+        Purpose::ALL.into_iter().zip(&self.bases)
+    }
+
+    /// Reads a path as it came, neither decoded nor changed, and says what it is for. Of scheme and host nothing is asked.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Path`] if it is of another form, [`Refused::Signature`] if none of the secrets has signed it.
+    pub fn verify(&self, path: &str) -> Result<(Purpose, Reference), Refused> {
+        let mut found = Err(Refused::Path);
+        for (purpose, base) in self.bases() {
+            let Some((reference, given)) = split(path, base) else { continue };
+            // Every key is tried, so that the time does not tell which one it was.
+            let signed = std::iter::once(&self.signs).chain(&self.accepts).fold(false, |signed, key| {
+                let expected = mac(key, purpose, &reference);
+                verify_slices_are_equal(expected.as_bytes(), given.as_bytes()).is_ok() | signed
+            });
+            if signed {
+                return Ok((purpose, reference));
+            }
+            found = Err(Refused::Signature);
+        }
+        found
+    }
+}
+
+/// Reference and MAC of a path below this base.
+fn split<'p>(path: &'p str, base: &Url) -> Option<(Reference, &'p str)> {
+    let rest = path.strip_prefix(base.path().trim_end_matches('/'))?.strip_prefix('/')?;
+    let (reference, mac) = rest.split_once('/')?;
+    let reference = reference.parse().ok()?;
+    (mac.len() == MAC_DIGITS && !mac.contains('/')).then_some((reference, mac))
+}
+
+/// In hexadecimal digits. The parts cannot run into each other: no purpose and no reference holds a line break.
+fn mac(key: &hmac::Key, purpose: Purpose, reference: &Reference) -> String {
+    let tag = hmac::sign(key, format!("daraja callback\n{}\n{reference}", purpose.as_str()).as_bytes());
+    tag.as_ref().iter().fold(String::with_capacity(MAC_DIGITS), |mut digits, byte| {
+        digits.extend([byte >> 4, byte & 15].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
+        digits
+    })
+}
+
+fn key(secret: &CallbackSecret) -> Result<hmac::Key, Invalid> {
+    secret.check()?;
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()))
+}
+
+impl CallbackSecret {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        if self.expose().len() >= SHORTEST_SECRET {
+            return Ok(());
+        }
+        Err(Invalid::new("callback secret", "32 characters or more are expected, from a random generator"))
+    }
+}
+
+fn below(base: &Url, rest: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}/{rest}", base.path().trim_end_matches('/')));
+    url
+}
+
+fn check(base: &Url) -> Result<(), Invalid> {
+    let invalid = |reason: &'static str| Err(Invalid::new("base of callback URLs", reason));
+    if !matches!(base.scheme(), "http" | "https") {
+        return invalid("it must begin with https://");
+    }
+    if !base.username().is_empty() || base.password().is_some() || base.query().is_some() || base.fragment().is_some() {
+        return invalid("it must hold no user name, no query and no fragment");
+    }
+    let longest = base.as_str().len().saturating_add(TAIL);
+    if longest > MOST {
+        return invalid("it is too long: with reference and signature a URL could have more than 255 characters");
+    }
+    Ok(())
+}
+
+/// Without paths and keys.
+impl fmt::Debug for SignedUrls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [stk, ..] = &self.bases;
+        f.debug_struct("SignedUrls").field("base", &WithoutPath(stk)).finish_non_exhaustive()
+    }
+}

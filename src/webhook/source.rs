@@ -1,0 +1,236 @@
+//! Where deliveries come from: Safaricom's addresses, and the proxies in between.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
+
+use ipnet::{IpNet, Ipv4Net};
+
+use crate::error::Invalid;
+
+/// The addresses that Safaricom posts from, as it publishes them at Go Live. Two, .212.128 and .212.132, stand on older
+/// lists only.
+pub const SAFARICOM: [Ipv4Addr; 14] = [
+    Ipv4Addr::new(196, 201, 212, 69),
+    Ipv4Addr::new(196, 201, 212, 74),
+    Ipv4Addr::new(196, 201, 212, 127),
+    Ipv4Addr::new(196, 201, 212, 128),
+    Ipv4Addr::new(196, 201, 212, 129),
+    Ipv4Addr::new(196, 201, 212, 132),
+    Ipv4Addr::new(196, 201, 212, 136),
+    Ipv4Addr::new(196, 201, 212, 138),
+    Ipv4Addr::new(196, 201, 213, 44),
+    Ipv4Addr::new(196, 201, 213, 114),
+    Ipv4Addr::new(196, 201, 214, 200),
+    Ipv4Addr::new(196, 201, 214, 206),
+    Ipv4Addr::new(196, 201, 214, 207),
+    Ipv4Addr::new(196, 201, 214, 208),
+];
+
+/// Which addresses deliveries are taken from.
+///
+/// Behind a reverse proxy every delivery comes from the proxy, and its client's address is in a header that anybody can
+/// write. So the proxies have to be named: the address that counts is the first, **from the right**, that is none of
+/// them. A missing or unreadable address is refused.
+///
+/// An address is the weaker control: what proves a delivery is its [signed URL](super::SignedUrls).
+///
+/// ```
+/// use daraja::webhook::{ProxyHeader, Sources};
+///
+/// let direct = Sources::safaricom();
+/// let behind_nginx = Sources::safaricom().behind(["127.0.0.1", "10.0.0.0/8"], ProxyHeader::XForwardedFor)?;
+/// let with_a_new_one = Sources::safaricom().and(["196.201.214.0/24"])?;
+/// let simulator = Sources::only(["127.0.0.1"])?;
+/// assert!(Sources::only(["10.0.0.0/33"]).is_err());
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[must_use]
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sources {
+    allowed: Option<Vec<IpNet>>,
+    proxies: Vec<IpNet>,
+    header: ProxyHeader,
+}
+
+/// In which header the proxies write whom they speak for. The other one is not looked at: a client can write it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`, which nearly all proxies write.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded`, of RFC 7239.
+    Forwarded,
+}
+
+impl Sources {
+    /// [Safaricom's addresses](SAFARICOM), and no others.
+    pub fn safaricom() -> Self {
+        let single = |address: Ipv4Addr| IpNet::from(IpAddr::from(address));
+        Self::allowing(Some(SAFARICOM.into_iter().map(single).collect()))
+    }
+
+    /// These addresses and networks, such as `10.1.2.3` or `10.0.0.0/8`, and no others.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] if one of them is none.
+    pub fn only<N: AsRef<str>>(networks: impl IntoIterator<Item = N>) -> Result<Self, Invalid> {
+        read_all(networks).map(|allowed| Self::allowing(Some(allowed)))
+    }
+
+    /// Any address, even none: only the signed URL counts. For tunnels whose addresses are not known.
+    pub fn anyone() -> Self {
+        Self::allowing(None)
+    }
+
+    fn allowing(allowed: Option<Vec<IpNet>>) -> Self {
+        Self { allowed, proxies: Vec::new(), header: ProxyHeader::default() }
+    }
+
+    /// These addresses and networks, too.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] if one of them is none.
+    pub fn and<N: AsRef<str>>(mut self, networks: impl IntoIterator<Item = N>) -> Result<Self, Invalid> {
+        let more = read_all(networks)?;
+        if let Some(allowed) = &mut self.allowed {
+            allowed.extend(more);
+        }
+        Ok(self)
+    }
+
+    /// Behind proxies of these addresses and networks, all of which write this header.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] if one of them is none.
+    pub fn behind<N: AsRef<str>>(
+        mut self,
+        proxies: impl IntoIterator<Item = N>,
+        header: ProxyHeader,
+    ) -> Result<Self, Invalid> {
+        self.proxies = read_all(proxies)?;
+        self.header = header;
+        Ok(self)
+    }
+
+    pub(crate) fn header(&self) -> ProxyHeader {
+        self.header
+    }
+
+    /// Whether a delivery may be taken: `lines` are the header's, in the order in which they came.
+    pub(crate) fn admit(&self, peer: Option<IpAddr>, lines: &[&[u8]]) -> bool {
+        let Some(allowed) = &self.allowed else { return true };
+        self.client(peer, lines).is_some_and(|client| contains(allowed, client))
+    }
+
+    /// The nearest address that is not one of the proxies.
+    fn client(&self, peer: Option<IpAddr>, lines: &[&[u8]]) -> Option<IpAddr> {
+        let peer = peer?.to_canonical();
+        if !contains(&self.proxies, peer) {
+            return Some(peer);
+        }
+        // Several lines are one list. What is no text is not looked into.
+        let lines: Option<Vec<&str>> = lines.iter().map(|line| std::str::from_utf8(line).ok()).collect();
+        let list = lines?.join(",");
+        let hops = match self.header {
+            ProxyHeader::XForwardedFor => list.split(',').map(|hop| address(hop.trim())).collect(),
+            ProxyHeader::Forwarded => forwarded(&list)?,
+        };
+        // The first that cannot be read ends the search: what stands to its left may be anybody's.
+        hops.into_iter().rev().find(|hop| hop.is_none_or(|hop| !contains(&self.proxies, hop))).flatten()
+    }
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self::safaricom()
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("allowed", &self.allowed.as_ref().map(Vec::len))
+            .field("proxies", &self.proxies)
+            .field("header", &self.header)
+            .finish()
+    }
+}
+
+fn contains(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&address))
+}
+
+fn read_all<N: AsRef<str>>(networks: impl IntoIterator<Item = N>) -> Result<Vec<IpNet>, Invalid> {
+    networks.into_iter().map(|network| read(network.as_ref().trim())).collect()
+}
+
+/// IPv4 in IPv6 is kept as IPv4, so that one spelling is compared with the other.
+fn read(text: &str) -> Result<IpNet, Invalid> {
+    let single = text.parse::<IpAddr>().map(IpNet::from);
+    let network = single.or_else(|_| text.parse::<IpNet>());
+    let network = network.map_err(|_| {
+        Invalid::new("network", "an address such as 10.1.2.3 or a network such as 10.0.0.0/8 is expected")
+            .with_input(text)
+    })?;
+    let IpNet::V6(v6) = network else { return Ok(network) };
+    let v4 = v6.network().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    let v4 = v4.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
+    Ok(v4.map_or(network, IpNet::V4))
+}
+
+/// One hop: an address, with a port or without, IPv6 in brackets or without.
+fn address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let address = match bare {
+        Some(inner) => inner.parse::<std::net::Ipv6Addr>().ok().map(IpAddr::from),
+        None => hop.parse().ok().or_else(|| hop.parse().ok().map(|with_port: SocketAddr| with_port.ip())),
+    };
+    address.map(|address| address.to_canonical())
+}
+
+/// The `for` of each element of a `Forwarded` list. An element without one is a hop that cannot be read; a list that is
+/// malformed anywhere is not read at all.
+fn forwarded(list: &str) -> Option<Vec<Option<IpAddr>>> {
+    let mut hops = Vec::new();
+    for element in split_outside_quotes(list, ',')? {
+        let mut hop = None;
+        for pair in split_outside_quotes(element, ';')? {
+            let Some((name, value)) = pair.split_once('=') else { continue };
+            if !name.trim().eq_ignore_ascii_case("for") {
+                continue;
+            }
+            let value = value.trim();
+            let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
+            // Two addresses of one hop are none.
+            if hop.replace(address(value)).is_some() {
+                return None;
+            }
+        }
+        hops.push(hop.flatten());
+    }
+    Some(hops)
+}
+
+fn split_outside_quotes(text: &str, separator: char) -> Option<Vec<&str>> {
+    let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
+    for (position, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            c if c == separator && !quoted => {
+                parts.push(text.get(start..position)?);
+                start = position.saturating_add(c.len_utf8());
+            }
+            _ => {}
+        }
+    }
+    parts.push(text.get(start..)?);
+    if quoted { None } else { Some(parts) }
+}
