@@ -1,0 +1,89 @@
+//! Daraja's callbacks in axum: checked, on the disk before the answer, worked on afterwards.
+
+use std::{env, error::Error, io, net::SocketAddr, time::Duration};
+
+use axum::{
+    Router,
+    body::to_bytes,
+    extract::{ConnectInfo, Request, State},
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use daraja::webhook::{Ack, Delivery, Journal, MAX_BODY_BYTES, Receiver, Unfinished};
+use tokio::{net::TcpListener, time::timeout};
+
+/// How long a body may take. Daraja's come at once.
+const BODY_TIME: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+struct Desk {
+    receiver: Receiver,
+    journal: Journal,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
+    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let file = env::args().nth(2).unwrap_or_else(|| "callbacks.jsonl".to_owned());
+    let (journal, unfinished) = Journal::open(file)?;
+    let desk = Desk { receiver: Receiver::from_env()?, journal: journal.clone() };
+    let worker = tokio::spawn(work(unfinished));
+
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    // Whatever the path: the receiver knows its own.
+    let routes = Router::new().fallback_service(post(callback).with_state(desk));
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop()).await?;
+
+    journal.close().await?;
+    Ok(worker.await?)
+}
+
+async fn callback(
+    State(desk): State<Desk>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Result<Response, StatusCode> {
+    let (head, body) = request.into_parts();
+    let body = timeout(BODY_TIME, to_bytes(body, MAX_BODY_BYTES)).await.map_err(|_| StatusCode::REQUEST_TIMEOUT)?;
+    let body = body.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+
+    let delivery = Delivery::new(peer.ip(), head.uri.path(), &body).headers(&head.headers);
+    let (reference, event) = desk.receiver.accept(delivery).map_err(|refused| status(refused.status()))?;
+    // Not stored is not taken: Daraja does not try again, so the payment has to be asked for.
+    desk.journal.store(&reference, &event, &body).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(([(CONTENT_TYPE, Ack::CONTENT_TYPE)], event.ack().to_string()).into_response())
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+/// What is done behind the answer: at once, and at the next start if the program died before.
+async fn work(mut unfinished: Unfinished) {
+    while let Some(entry) = unfinished.next().await {
+        // A shop looks up what it asked for under `entry.reference()`, compares it by `entry.event().expect(..)`, books
+        // the payment, and rejects the entry if it is about something else.
+        let (reference, kind) = (entry.reference().to_owned(), entry.event().kind());
+        let finished = entry.finish();
+        tracing::info!(reference, %kind, ?finished, "worked on");
+    }
+}
+
+/// Ctrl-C, or on Unix what `kill` sends.
+async fn stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminated.recv() => return,
+                _ = tokio::signal::ctrl_c() => return,
+            }
+        }
+    }
+    drop(tokio::signal::ctrl_c().await);
+}

@@ -1,0 +1,149 @@
+//! Deaths and stops.
+
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use daraja::webhook::{Event, Journal};
+
+use crate::{
+    Disk, Recipe, Setup,
+    post::{cancelled, paid, post},
+    run,
+};
+
+/// What another process had accepted before it died.
+pub fn what_was_not_finished_is_taken_up_at_the_start(program: &Path) {
+    let setup = Setup::of(program);
+    run(async {
+        let (journal, _unfinished) = Journal::open(setup.journal()).expect("a journal");
+        for number in 0..5 {
+            let body = cancelled(&format!("ws_CO_{number}"));
+            let event = Event::parse(body.as_bytes()).expect("an event");
+            journal.store(format!("attempt-{number}"), &event, body.as_bytes()).await.expect("it is stored");
+        }
+    });
+    // The last line was cut short by the death.
+    let text = std::fs::read_to_string(setup.journal()).expect("the journal");
+    std::fs::write(setup.journal(), format!("{text}{}", r#"{"event":5,"kind":"stk","refer"#)).expect("written");
+
+    let recipe = setup.start();
+    let disk = Disk::until_finished(&setup.journal(), 5);
+    assert_eq!(disk.events.len(), 5);
+    disk.assert_each_finished_once();
+    recipe.stop();
+
+    // And not once more at the next start.
+    setup.start().stop();
+    setup.disk().assert_each_finished_once();
+}
+
+/// Posts deliveries from several threads, and notes which were answered with a success.
+struct Storm {
+    answered: Arc<Mutex<BTreeSet<usize>>>,
+    next: Arc<AtomicUsize>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+const DELIVERIES: usize = 2_000;
+
+fn id(number: usize) -> String {
+    format!("ws_CO_{number}")
+}
+
+impl Storm {
+    /// Every tenth is a payment, every fifth comes twice.
+    fn start(recipe: &Recipe) -> Self {
+        let (answered, next) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
+        let threads = (0..8).map(|_| {
+            let (address, urls) = (recipe.address, recipe.urls());
+            let (answered, next): (Arc<Mutex<BTreeSet<usize>>>, _) = (Arc::clone(&answered), Arc::clone(&next));
+            thread::spawn(move || {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= DELIVERIES {
+                        return;
+                    }
+                    let url = urls.stk(&format!("attempt-{number}").parse().expect("a reference"));
+                    let receipt = format!("SD{number:08}");
+                    let body = if number % 10 == 0 { paid(&id(number), &receipt) } else { cancelled(&id(number)) };
+                    for _ in 0..=usize::from(number % 5 == 0) {
+                        match post(address, url.path(), &body) {
+                            Ok(answer) if answer.status == 200 => {
+                                answered.lock().expect("no thread panics").insert(number);
+                            }
+                            Ok(answer) => panic!("refused: {answer:?}"),
+                            // Dead, or about to be.
+                            Err(_) => {}
+                        }
+                    }
+                }
+            })
+        });
+        let threads = threads.collect();
+        Self { answered, next, threads }
+    }
+
+    /// Waits until this many were begun.
+    fn until(&self, count: usize) {
+        while self.next.load(Ordering::Relaxed) < count {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn end(self) -> BTreeSet<usize> {
+        self.threads.into_iter().for_each(|thread| thread.join().expect("no delivery is refused"));
+        Arc::into_inner(self.answered).expect("all threads have ended").into_inner().expect("no thread panicked")
+    }
+}
+
+/// Each delivery that was answered with a success is on the disk, and finished once.
+fn assert_nothing_lost(disk: &Disk, answered: &BTreeSet<usize>) {
+    let stored: BTreeSet<&str> = disk.events.values().map(|(reference, ..)| reference.as_str()).collect();
+    for number in answered {
+        assert!(stored.contains(&*format!("attempt-{number}")), "{number} was answered, and is lost");
+    }
+    disk.assert_each_finished_once();
+}
+
+/// What was answered before the death is worked on after it, once.
+pub fn a_kill_in_the_middle_loses_nothing_that_was_answered(program: &Path) {
+    let setup = Setup::of(program);
+    let recipe = setup.start();
+    let storm = Storm::start(&recipe);
+    storm.until(DELIVERIES / 2);
+    recipe.kill();
+    let answered = storm.end();
+    assert!(answered.len() > DELIVERIES / 4 && answered.len() < DELIVERIES, "{} were answered", answered.len());
+
+    let recipe = setup.start();
+    recipe.stop();
+    assert_nothing_lost(&setup.disk(), &answered);
+}
+
+/// A stop in the middle: what was answered is finished before the end.
+pub fn a_polite_stop_finishes_what_was_answered(program: &Path) {
+    let setup = Setup::of(program);
+    let recipe = setup.start();
+    let storm = Storm::start(&recipe);
+    storm.until(DELIVERIES / 2);
+    recipe.stop();
+    let answered = storm.end();
+    assert!(answered.len() > DELIVERIES / 4 && answered.len() < DELIVERIES, "{} were answered", answered.len());
+    assert_nothing_lost(&setup.disk(), &answered);
+}
+
+/// Without a secret it does not start, and says what to do.
+pub fn a_setting_that_is_missing_is_named(program: &Path) {
+    let said = Setup::of(program).with("MPESA_CALLBACK_SECRET", "").start_in_vain();
+    assert!(said.contains("MPESA_CALLBACK_SECRET is missing"), "{said}");
+    let said = Setup::of(program).with("MPESA_CALLBACK_SECRET", "too short").start_in_vain();
+    assert!(said.contains("MPESA_CALLBACK_SECRET is wrong") && !said.contains("too short"), "{said}");
+}
