@@ -137,6 +137,7 @@ impl SimulatorBuilder {
             pushes: HashMap::new(),
             last_push: HashMap::new(),
             prompts: Vec::new(),
+            delivered: Vec::new(),
             scripts: HashMap::new(),
             everyone: None,
             receptions: HashMap::new(),

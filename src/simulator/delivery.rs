@@ -1,15 +1,65 @@
 //! Callbacks on their way out.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
+
+use super::Simulator;
 
 /// Which way a delivery goes in process: callbacks of M-PESA Express go to an inbox, results are taken one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Callback,
     Result,
+}
+
+/// What became of one callback or result that a served simulator posted.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivered {
+    /// The URL that it was posted to.
+    pub url: String,
+    /// The status of the answer. `None` if none came within 8 seconds, or the URL could not be called.
+    pub status: Option<u16>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Without the URL, which nobody else is to see.
+impl fmt::Debug for Delivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivered").field("status", &self.status).field("took", &self.took).finish_non_exhaustive()
+    }
+}
+
+impl Simulator {
+    /// What became of every callback and result that was [posted](Self::serve), in the order in which they were answered.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use daraja::{Shillings, StkPush, simulator::Simulator};
+    /// # let moment = std::time::Duration::from_millis(1);
+    /// let simulator = Simulator::builder().answer_time(moment).build();
+    /// let served = simulator.serve("127.0.0.1:0").await?;
+    ///
+    /// // An endpoint that does not listen: nobody learns of the payment.
+    /// let nowhere = "http://127.0.0.1:1/callbacks".parse()?;
+    /// let payer = "254708374149".parse()?;
+    /// let push = StkPush::new(&simulator.merchant(), payer, Shillings::new(1)?, "A".parse()?, nowhere);
+    /// served.client().send(&push).await?;
+    /// while simulator.delivered().is_empty() {
+    ///     tokio::time::sleep(moment).await;
+    /// }
+    /// assert_eq!(simulator.delivered()[0].status, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn delivered(&self) -> Vec<Delivered> {
+        self.lock().delivered.clone()
+    }
 }
 
 /// One callback or result to be posted.

@@ -62,6 +62,7 @@ mod server;
 
 pub use builder::SimulatorBuilder;
 pub use customer::{CustomerScript, SCENARIOS, Scenario};
+pub use delivery::Delivered;
 pub use faults::{Fault, Route};
 pub use ledger::Accounts;
 pub use organisation::{PaidOut, Posted};
@@ -142,6 +143,7 @@ struct State {
     /// The last push to each number, to see whether its prompt is still open.
     last_push: HashMap<Msisdn, String>,
     prompts: Vec<Prompt>,
+    delivered: Vec<Delivered>,
     scripts: HashMap<Msisdn, Behaviour>,
     everyone: Option<Behaviour>,
     receptions: HashMap<Msisdn, Reception>,

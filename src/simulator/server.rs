@@ -21,11 +21,13 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use url::Url;
 
-use super::{CONSUMER_KEY, CONSUMER_SECRET, Delivery, Mail, PASSKEY, PAYBILL, Reach, Simulator, line::EndingKind};
+use super::{
+    CONSUMER_KEY, CONSUMER_SECRET, Delivered, Delivery, Mail, PASSKEY, PAYBILL, Reach, Simulator, line::EndingKind,
+};
 use crate::{
     Environment, ResultUrls,
     client::{Client, ClientBuilder},
@@ -299,23 +301,37 @@ async fn post_callbacks(simulator: Simulator) {
             result = simulator.next_delivery(Mail::Result) => result,
         };
         while posts.try_join_next().is_some() {}
-        posts.spawn(post(transport.clone(), simulator.shared.settings.reach, delivery));
+        posts.spawn(post(transport.clone(), simulator.clone(), delivery));
     }
 }
 
-async fn post(transport: Arc<dyn Transport>, reach: Reach, delivery: Delivery) {
+async fn post(transport: Arc<dyn Transport>, simulator: Simulator, delivery: Delivery) {
+    let started = Instant::now();
+    let status = answer_to(&*transport, simulator.shared.settings.reach, &delivery).await;
+    let delivered = Delivered { url: delivery.url, status, took: started.elapsed() };
+    simulator.lock().delivered.push(delivered);
+}
+
+async fn answer_to(transport: &dyn Transport, reach: Reach, delivery: &Delivery) -> Option<u16> {
     let local = Url::parse(&delivery.url).is_ok_and(|url| is_loopback(&url));
     if reach == Reach::Loopback && !local {
-        return tracing::warn!("callback not delivered: its URL is not a loopback address");
+        tracing::warn!("callback not delivered: its URL is not a loopback address");
+        return None;
     }
-    let Ok(request) = request(&delivery) else {
-        return tracing::warn!("callback not delivered: its URL cannot be called");
+    let Ok(request) = request(delivery) else {
+        tracing::warn!("callback not delivered: its URL cannot be called");
+        return None;
     };
     match timeout(DELIVERY_TIMEOUT, transport.call(request)).await {
-        Ok(Ok(response)) => tracing::info!(status = response.status().as_u16(), "callback delivered"),
+        Ok(Ok(response)) => {
+            let status = response.status().as_u16();
+            tracing::info!(status, "callback delivered");
+            return Some(status);
+        }
         Ok(Err(error)) => tracing::warn!(%error, "callback lost"),
         Err(_) => tracing::warn!("callback not answered in time"),
     }
+    None
 }
 
 fn request(delivery: &Delivery) -> http::Result<Request<Bytes>> {
