@@ -90,6 +90,16 @@ secrets! {
     AccessToken;
 }
 
+impl CallbackSecret {
+    /// A random one, by the operating system's generator: for tests and trials. A real one is kept, because the URLs that it
+    /// signed are used after the program has ended.
+    #[must_use]
+    pub fn random() -> Self {
+        let half = || uuid::Uuid::new_v4().simple();
+        Self::new(format!("{}{}", half(), half()))
+    }
+}
+
 impl Passkey {
     /// The sandbox's passkey is public, so it protects nothing: production refuses it.
     pub(crate) fn is_public_sandbox_passkey(&self) -> bool {

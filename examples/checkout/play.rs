@@ -106,7 +106,7 @@ impl Stage {
             "Times are shortened: a customer takes {answer} s, not 15 to 30; Daraja is asked every {pause} s, not 15.\n"
         );
         row("Daraja", format_args!("{} (simulator, seed {})", self.daraja.base_url(), self.simulator.seed()));
-        row("shop", format_args!("{} (receives the callbacks)", self.receiver.origin));
+        row("shop", format_args!("{} (receives the callbacks)", self.receiver.origin()));
     }
 
     async fn perform(&mut self, act: &Act, reference: &str) -> daraja::Result<Settled> {

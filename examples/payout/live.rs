@@ -72,7 +72,7 @@ impl Plan {
         row("amount", format_args!("KES {}", self.payment.amount()));
         row("id", format_args!("{} (note it: by it the payout can be asked for)", self.payment.id()));
         match &self.receiver {
-            Some(receiver) => row("result", format_args!("comes here, to {}", receiver.origin)),
+            Some(receiver) => row("result", format_args!("comes here, to {}", receiver.origin())),
             None => row("result", "goes to MPESA_B2C_RESULT_URL, not here"),
         }
         row("money", "REAL MONEY LEAVES in production. Only the simulator moves none.");

@@ -115,7 +115,7 @@ impl Stage {
     fn introduce(&self) {
         say!("Payouts by M-PESA. Daraja is played by the simulator: no real money can move.\n");
         row("Daraja", format_args!("{} (simulator, seed {})", self.daraja.base_url(), self.simulator.seed()));
-        row("results", format_args!("come to {}", self.cashier.receiver.origin));
+        row("results", format_args!("come to {}", self.cashier.receiver.origin()));
         row("initiator", self.cashier.initiator.name());
         row("holds", format_args!("KES {UTILITY} in the utility account, which payouts are made from"));
     }

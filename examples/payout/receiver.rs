@@ -2,14 +2,15 @@
 
 use std::io;
 
-use daraja::{AccountBalanceResult, B2cResult, QueueTimeout, ResultUrls, TransactionStatusResult, error::DecodeError};
-use hyper::StatusCode;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use url::Url;
+use daraja::{
+    AccountBalanceResult, B2cResult, QueueTimeout, ResultUrls, TransactionStatusResult,
+    webhook::{Event, Reference, SignedUrls},
+};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::web::{serve, unguessable};
+use crate::web::serve;
 
-/// What Daraja posted, by the URL that it came to.
+/// What Daraja posted, by what was asked for.
 pub(crate) enum Post {
     Result(B2cResult),
     Status(TransactionStatusResult),
@@ -17,7 +18,7 @@ pub(crate) enum Post {
     Timeout(QueueTimeout),
 }
 
-/// What is asked for, which is what the URLs tell apart.
+/// What is asked for. The reference in the URL tells it: a failure says nothing of what it answers.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Payout,
@@ -26,63 +27,52 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn as_str(self) -> &'static str {
-        match self {
+    fn reference(self) -> Reference {
+        let word = match self {
             Self::Payout => "payout",
             Self::Status => "status",
             Self::Balance => "balance",
-        }
+        };
+        word.parse().expect("letters")
     }
 }
 
-/// Receives what Daraja posts. Daraja signs nothing: it is believed because nobody else can guess where to post it.
+/// Receives what Daraja posts to signed URLs.
 pub(crate) struct Receiver {
     pub(crate) posts: UnboundedReceiver<Post>,
-    pub(crate) origin: String,
-    path: String,
+    urls: SignedUrls,
 }
 
 impl Receiver {
     /// On this computer; port 0 lets the system choose.
     pub(crate) async fn start(port: u16) -> io::Result<Self> {
         let (took, posts) = unbounded_channel();
-        let path = format!("/payouts/{}/", unguessable());
-        let base = path.clone();
-        let take = move |path: &str, body: &[u8]| match path.strip_prefix(&base) {
-            Some(kind) => take(kind, body, &took),
-            None => StatusCode::NOT_FOUND,
-        };
-        let address = serve(("127.0.0.1", port), take).await?;
-        Ok(Self { posts, origin: format!("http://{address}"), path })
+        let urls = serve(port, move |reference, event| {
+            // An application stores a post with its payout here, before it is answered: Daraja posts it once.
+            if let Some(post) = read(&reference, event) {
+                drop(took.send(post));
+            }
+        });
+        Ok(Self { urls: urls.await?, posts })
     }
 
     pub(crate) fn urls(&self, kind: Kind) -> ResultUrls {
-        let url = |kind| -> Url {
-            let url = format!("{}{}{kind}", self.origin, self.path);
-            url.parse().expect("an address, hexadecimal digits and a word make a URL")
-        };
-        ResultUrls::new(url(kind.as_str()), url("timeout"))
+        self.urls.results(&kind.reference())
+    }
+
+    pub(crate) fn origin(&self) -> String {
+        self.urls(Kind::Payout).result().origin().ascii_serialization()
     }
 }
 
-/// An application stores a post with its payout here, before it answers: Daraja posts it once.
-fn take(kind: &str, body: &[u8], took: &UnboundedSender<Post>) -> StatusCode {
-    match read(kind, body) {
-        None => StatusCode::NOT_FOUND,
-        Some(Err(_)) => StatusCode::BAD_REQUEST,
-        Some(Ok(post)) => {
-            drop(took.send(post));
-            StatusCode::OK
-        }
+fn read(reference: &Reference, event: Event) -> Option<Post> {
+    match event {
+        Event::QueueTimeout(timeout) => Some(Post::Timeout(timeout)),
+        Event::Result(result) => match reference.as_str() {
+            "payout" => result.b2c().map(Post::Result),
+            "status" => result.transaction_status().map(Post::Status),
+            _ => result.account_balance().map(Post::Balance),
+        },
+        _ => None,
     }
-}
-
-fn read(kind: &str, body: &[u8]) -> Option<Result<Post, DecodeError>> {
-    Some(match kind {
-        "payout" => B2cResult::parse(body).map(Post::Result),
-        "status" => TransactionStatusResult::parse(body).map(Post::Status),
-        "balance" => AccountBalanceResult::parse(body).map(Post::Balance),
-        "timeout" => QueueTimeout::parse(body).map(Post::Timeout),
-        _ => return None,
-    })
 }
