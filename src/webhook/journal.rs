@@ -25,7 +25,8 @@ use crate::QueueTimeout;
 /// once; the news of one payment, told at two URLs, is finished once.
 ///
 /// The file holds bodies, which means names and numbers: guard it like a till, and let one program use it at a time. Of
-/// queue timeouts, which can echo a credential, only the ids are kept.
+/// queue timeouts, which can echo a credential, only the ids are kept. It only grows, and what is known again is held in
+/// memory, about 200 bytes an event: begin a new one now and then, when nothing is unfinished.
 ///
 /// ```
 /// use daraja::webhook::{Event, Finished, Journal};
@@ -157,25 +158,28 @@ impl Journal {
         self.handle.write(line, Some(stored))?.await.map_err(|_| closed())?
     }
 
-    /// Waits until all that was stored and finished is on the disk, and takes no more. [`Unfinished`] ends behind what it
-    /// still has.
+    /// Waits until all that was stored is on the disk, and takes no more. [`Unfinished`] ends behind what it still has: wait
+    /// for that, too, before the program ends.
     ///
     /// # Errors
     ///
     /// If something could not be written.
     pub async fn close(&self) -> io::Result<()> {
-        let written = self.handle.write(Vec::new(), None)?;
-        let outcome = written.await.map_err(|_| closed())?;
+        let outcome = self.handle.sync().await;
         self.handle.lock().entries = None;
         outcome
     }
 }
 
 impl Unfinished {
-    /// The next event. `None` when the journal is closed and nothing is left.
+    /// The next event. `None` when the journal is closed, nothing is left, and all that was finished is on the disk.
     pub async fn next(&mut self) -> Option<Entry> {
         loop {
-            let stored = self.entries.recv().await?;
+            let Some(stored) = self.entries.recv().await else {
+                // Its failure was logged, and what is not on the disk comes again.
+                let _ = self.handle.sync().await;
+                return None;
+            };
             // Finished meanwhile, by the same news at another URL.
             if !self.handle.lock().finished.contains(&stored.key) {
                 return Some(Entry { handle: self.handle.clone(), stored });
@@ -276,6 +280,11 @@ impl Handle {
         let (durable, written) = oneshot::channel();
         self.commands.send(Command { line, stored, durable: Some(durable) }).map_err(|_| closed())?;
         Ok(written)
+    }
+
+    /// Waits until all that was given to the thread is on the disk.
+    async fn sync(&self) -> io::Result<()> {
+        self.write(Vec::new(), None)?.await.map_err(|_| closed())?
     }
 
     /// What is noted too late, because the program dies, is done again.
