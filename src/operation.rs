@@ -223,9 +223,16 @@ pub(crate) enum Hidden {
 
 impl Hidden {
     fn blank<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self {
+            Self::Credentials(_) if text.contains("access_token") => "".into(),
+            _ => self.cut_out(text),
+        }
+    }
+
+    /// Blanks the secret alone, for codes and ids.
+    fn cut_out<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let secret = match self {
             Self::Token(live) => live.token.expose(),
-            Self::Credentials(_) if text.contains("access_token") => return "".into(),
             Self::Credentials(secret) => secret.expose(),
         };
         if text.contains(secret) { text.replace(secret, "[redacted]").into() } else { text.into() }
@@ -285,8 +292,10 @@ impl Answer {
             Err(error) => return Err(self.unreadable(error)),
         };
         let refusal = |code: Option<&str>, message: &str| {
-            let error = ApiError::new(self.status, code.map(ErrorCode::from), &self.hidden.blank(message));
-            Some(error.with_request_id(head.request_id.as_deref()).with_retry_after(retry_after(&self.headers)))
+            let code = code.map(|code| ErrorCode::from(&*self.hidden.cut_out(code)));
+            let id = head.request_id.as_deref().map(|id| self.hidden.cut_out(id));
+            let error = ApiError::new(self.status, code, &self.hidden.blank(message));
+            Some(error.with_request_id(id.as_deref()).with_retry_after(retry_after(&self.headers)))
         };
         Ok(if let Some(code) = head.error_code.as_deref() {
             refusal(Some(code), head.message())

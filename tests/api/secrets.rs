@@ -137,6 +137,7 @@ fn echoing_answers() -> Vec<Step> {
             format!(r#"{{"requestId":"{ID}","errorCode":"500.001.1001","errorMessage":"Internal Server Error"}}"#),
         ),
         answer(500, format!(r#"{{"requestId":"{NUMBER}","errorCode":"{NUMBER}","errorMessage":"{ID}"}}"#)),
+        answer(500, format!(r#"{{"requestId":"{TOKEN}","errorCode":"E {TOKEN}","errorMessage":"busy"}}"#)),
         answer(403, format!("<html>{NUMBER} Bearer {TOKEN} {ID}</html>")),
         answer(200, format!(r#"{{"ResponseCode":"0","CheckoutRequestID":["{ID}"],"x":"{NUMBER}"}}"#)),
         answer(200, format!(r#"{{"ResponseCode":"9","ResponseDescription":"{NUMBER} {TOKEN}"}}"#)),
@@ -156,7 +157,11 @@ async fn provoke_errors(seen: &mut String) {
         }
     }
     // A token request that fails, echoing the credentials.
-    let echo = [answer(400, SECRET), answer(200, format!(r#"{{"access_token":"{TOKEN}","expires_in":"#))];
+    let echo = [
+        answer(400, SECRET),
+        answer(400, format!(r#"{{"requestId":"{SECRET}","errorCode":"{SECRET}","errorMessage":"busy"}}"#)),
+        answer(200, format!(r#"{{"access_token":"{TOKEN}","expires_in":"#)),
+    ];
     for step in echo {
         let failing = Scripted::default().with_token_steps(vec![step; 3]);
         let builder = Client::builder(Environment::Sandbox, Credentials::new("the key", SECRET)).transport(failing);
