@@ -6,10 +6,12 @@ _default:
 # Format everything.
 fmt:
     cargo fmt --all
+    cargo fmt --manifest-path fuzz/Cargo.toml
 
 # Lint as the gate does, with all features.
 clippy:
     cargo clippy --workspace --all-targets --all-features -- -D warnings
+    cargo clippy --manifest-path fuzz/Cargo.toml --locked -- -D warnings
 
 # Unit tests, integration tests and doctests.
 test:
@@ -46,6 +48,11 @@ payout:
 # A longer walk through generated histories of payouts.
 histories count="1000000":
     DARAJA_HISTORIES={{count}} cargo test --release --test api histories::no_history -- --nocapture
+
+# Throws rubbish at a parser that faces the internet; needs cargo-fuzz and a C++ compiler.
+fuzz target="event" seconds="60":
+    mkdir -p fuzz/corpus/{{target}}
+    cargo fuzz run --sanitizer none {{target}} fuzz/corpus/{{target}} tests/fixtures -- -max_total_time={{seconds}} -timeout=10
 
 # A local Daraja on a port of the system's choosing.
 simulator:
