@@ -9,6 +9,7 @@
 
 mod b2c;
 mod b2c_result;
+mod c2b;
 mod config;
 mod histories;
 mod initiated;
