@@ -11,6 +11,7 @@ mod b2c;
 mod b2c_result;
 mod c2b;
 mod config;
+mod events;
 mod histories;
 mod initiated;
 mod payout;
