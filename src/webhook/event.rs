@@ -168,6 +168,8 @@ impl Event {
 
     fn unknown(raw: &str, problem: Option<DecodeError>) -> Result<Self, DecodeError> {
         expect_json(raw)?;
+        // The callback's own reader quotes a piece, which in a stranger's document can be a name.
+        let problem = problem.map(|problem| DecodeError::new(None, problem.problem().to_owned(), ""));
         Ok(Self::Unknown(UnknownEvent { raw: raw.into(), problem }))
     }
 

@@ -219,6 +219,37 @@ fn what_is_not_known_is_kept_verbatim() {
 }
 
 #[test]
+fn no_debug_of_an_event_shows_a_number_a_name_or_a_credential() {
+    for (_, name, body) in everything() {
+        let kinds = [Stk, Answer, QueueTimeout, C2bValidation, C2bConfirmation, C2b, Unknown];
+        let read = kinds.into_iter().map(|kind| Event::parse_as(kind, &body)).chain([Event::parse(&body)]);
+        for read in read {
+            let shown = match read {
+                Ok(event) => format!(
+                    "{event:?} {:?} {:?} {:?}",
+                    event.dedup_key(),
+                    event.correlation(),
+                    event.expect(&daraja::webhook::Expected::new(daraja::Kes::from_cents(1))),
+                ),
+                Err(error) => format!("{error} {error:?}"),
+            };
+            for hidden in ["708374149", "0000000001", CREDENTIAL, "YSBjcmVk", "c2Vj", "WANJIKU", "MFANO", "Mfano"] {
+                assert!(!shown.contains(hidden), "{name}: {shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_looks_like_a_push_shows_no_name_either_when_it_cannot_be_read() {
+    let body = br#"{"CheckoutRequestID":"ws CO","FirstName":"WANJIKU MFANO","SecurityCredential":"planted"}"#;
+    let event = Event::parse(body).unwrap();
+    assert_eq!(event.kind(), Unknown);
+    let shown = format!("{event:?}");
+    assert!(!shown.contains("WANJIKU") && !shown.contains("planted"), "{shown}");
+}
+
+#[test]
 fn what_is_deep_or_large_is_refused_at_once() {
     let began = Instant::now();
     for deep in [
