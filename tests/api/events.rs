@@ -376,6 +376,18 @@ fn an_event_is_looked_up_by_the_ids_that_it_names() {
     assert_eq!(confirmation.correlation().receipt.unwrap().as_str(), "UJ65WSR9W7");
 }
 
+#[test]
+fn unknown_keys_of_known_names_do_not_hide_a_payment() {
+    let callback = r#"{"stkCallback":{"CheckoutRequestID":"ws_CO_1","ResultCode":0,
+        "CallbackMetadata":{"Item":[{"Name":"MpesaReceiptNumber","Value":"UJ65WSR9W7"}]}}}"#;
+    for wrapping in
+        [format!(r#"{{"Result":"OK","Body":{callback}}}"#), format!(r#"{{"Body":{callback},"Result":null}}"#)]
+    {
+        let event = Event::parse(wrapping.as_bytes()).unwrap();
+        assert!(is_paid(&event), "{event:?}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_panic_the_parser(body in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
