@@ -10,7 +10,7 @@ use serde::de::MapAccess;
 use crate::{
     Kes, Payer, ReceiptNumber, ShortCode, Timestamp,
     error::DecodeError,
-    wire::{Fields, Object, Once, Quote, Scalar, next_text, read_posted, skip},
+    wire::{Fields, Object, Once, Quote, Scalar, digest, next_text, read_posted, skip},
 };
 
 /// A notice of a payment to a PayBill or till: it asks, or it tells.
@@ -59,6 +59,7 @@ pub struct C2bNotice {
     pub balance: Option<Kes>,
     /// What your answer to the validation gave as `ThirdPartyTransID`.
     pub third_party_id: Option<Box<str>>,
+    pub(crate) digest: u128,
 }
 
 /// What a C2B notice is for, which its URL tells.
@@ -93,7 +94,7 @@ impl C2bNotice {
     }
 
     pub(crate) fn read(stage: C2bStage, body: &[u8]) -> Result<Self, DecodeError> {
-        read_posted(body, Quote::Nothing, |read: Read<'_>| read.finish(stage))
+        read_posted(body, Quote::Nothing, |read: Read<'_>| read.finish(stage, digest(body)))
     }
 
     /// The receipt, if it proves that money came in: it is a confirmation.
@@ -131,7 +132,7 @@ struct Read<'a> {
 }
 
 impl Read<'_> {
-    fn finish(self, stage: C2bStage) -> Result<C2bNotice, &'static str> {
+    fn finish(self, stage: C2bStage, digest: u128) -> Result<C2bNotice, &'static str> {
         let receipt = self.receipt.required("holds no TransID", "holds two different TransIDs")?;
         let names: Vec<_> =
             self.names.iter().flatten().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
@@ -148,6 +149,7 @@ impl Read<'_> {
             completed_at: self.completed_at.and_then(|time| time.trim().parse().ok()),
             balance: self.balance,
             third_party_id: self.third_party_id.map(text),
+            digest,
         })
     }
 }

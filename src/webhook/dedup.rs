@@ -48,7 +48,8 @@ impl DedupKey {
                     match &callback.outcome {
                         StkOutcome::Paid(payment) => format!("receipt:{}", payment.receipt),
                         StkOutcome::Failed(failure) => format!("stk:{id}:{}", failure.code()),
-                        StkOutcome::Unproven(told) => format!("stk:{id}:{}", told.code),
+                        // A failure that holds a receipt is other news than a failure: a person has to look.
+                        StkOutcome::Unproven(told) => format!("stk:{id}:{}:unproven", told.code),
                     }
                 }
                 Event::Result(result) => of_result(result, &request(event, result.digest)),
@@ -73,7 +74,8 @@ fn request(event: &Event, digest: u128) -> String {
 
 /// A success has its transaction in the key: a second one under the same id is money that left twice, which must be seen.
 fn of_result(result: &ResultEnvelope, id: &str) -> String {
-    match result.transaction_id().filter(|_| result.code.is_success()) {
+    let receipt = || result.parameter("TransactionReceipt").and_then(|text| text.trim().parse().ok());
+    match result.transaction_id().or_else(receipt).filter(|_| result.code.is_success()) {
         Some(transaction) => format!("result:{id}:{}:{transaction}", result.code),
         None => format!("result:{id}:{}", result.code),
     }
@@ -83,6 +85,8 @@ fn of_result(result: &ResultEnvelope, id: &str) -> String {
 fn of_notice(notice: &C2bNotice) -> String {
     let receipt = notice.receipt;
     match notice.stage {
+        // What is no receipt, such as `0`, may stand in the notices of several payments.
+        C2bStage::Confirmation if notice.proof().is_none() => format!("c2b-confirmation:{:032x}", notice.digest),
         C2bStage::Confirmation => format!("receipt:{receipt}"),
         C2bStage::Validation => format!("c2b-validation:{receipt}"),
         C2bStage::Unclear => format!("c2b:{receipt}"),

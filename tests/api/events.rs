@@ -327,6 +327,70 @@ fn key(body: &str) -> String {
     Event::parse(body.as_bytes()).unwrap().dedup_key().to_string()
 }
 
+fn result(code: &str, transaction: &str, receipt: &str) -> String {
+    let transaction =
+        if transaction.is_empty() { String::new() } else { format!(r#""TransactionID":"{transaction}","#) };
+    let parameters = if receipt.is_empty() {
+        String::new()
+    } else {
+        format!(r#","ResultParameters":{{"ResultParameter":[{{"Key":"TransactionReceipt","Value":"{receipt}"}}]}}"#)
+    };
+    format!(r#"{{"Result":{{{transaction}"ResultCode":{code},"OriginatorConversationID":"own-1"{parameters}}}}}"#)
+}
+
+#[test]
+fn different_news_have_different_keys() {
+    let stk = |code: &str, receipt: &str| {
+        format!(
+            r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"ws_CO_1","ResultCode":{code},"CallbackMetadata":
+            {{"Item":[{{"Name":"MpesaReceiptNumber","Value":"{receipt}"}}]}}}}}}}}"#
+        )
+    };
+    let all = [
+        // Money that left twice under one id.
+        result("0", "UJ65WSR9W7", "UJ65WSR9W7"),
+        result("0", "UJ65WSR9W8", "UJ65WSR9W8"),
+        result("0", "", "UJ65WSR9W5"),
+        result("0", "", "UJ65WSR9W6"),
+        // A zero without a receipt, and the receipt later.
+        result("0", "", ""),
+        result("1", "UJ60000000", ""),
+        result("2001", "UJ60000000", ""),
+        // A failure, and one that holds a receipt: the second asks for a person.
+        stk("1032", ""),
+        stk("1032", "UJ65WSR9W7"),
+        stk("1037", ""),
+        stk("0", ""),
+        stk("0", "UJ65WSR9W7"),
+        // Results and timeouts that name nothing.
+        r#"{"Result":{"ResultCode":1}}"#.to_owned(),
+        r#"{"Result":{"ResultCode":1,"ResultDesc":"other words"}}"#.to_owned(),
+        r#"{"CommandID":"BusinessPayment","Amount":10}"#.to_owned(),
+        r#"{"CommandID":"BusinessPayment","Amount":11}"#.to_owned(),
+        r#"{"new":1}"#.to_owned(),
+        r#"{"new":2}"#.to_owned(),
+    ];
+    let mut seen = BTreeMap::new();
+    for body in &all {
+        if let Some(other) = seen.insert(key(body), body) {
+            panic!("{body} has the key of {other}");
+        }
+    }
+}
+
+#[test]
+fn confirmations_without_a_receipt_do_not_share_a_key() {
+    let confirmation = |id: &str, amount: u32| {
+        let body = format!(r#"{{"TransID":"{id}","TransAmount":"{amount}.00"}}"#);
+        Event::parse_as(C2bConfirmation, body.as_bytes()).unwrap().dedup_key()
+    };
+    for id in ["0", "UJ60000000"] {
+        assert_ne!(confirmation(id, 5), confirmation(id, 6), "{id}");
+        assert_eq!(confirmation(id, 5), confirmation(id, 5), "{id}");
+    }
+    assert_eq!(confirmation("UJ65WSR9W7", 5), confirmation("UJ65WSR9W7", 6));
+}
+
 #[test]
 fn a_key_fits_a_column_of_240_characters() {
     let id = "x".repeat(128);
