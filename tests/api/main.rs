@@ -21,6 +21,7 @@ mod retry;
 mod review;
 mod secrets;
 mod security;
+mod signed_urls;
 mod simulator;
 mod simulator_payouts;
 mod stk_callback;
