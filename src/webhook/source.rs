@@ -201,12 +201,11 @@ fn forwarded(list: &str) -> Option<Vec<Option<IpAddr>>> {
     for element in split_outside_quotes(list, ',')? {
         let mut hop = None;
         for pair in split_outside_quotes(element, ';')? {
-            let Some((name, value)) = pair.split_once('=') else { continue };
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = unquoted(value.trim()).filter(|_| !name.contains('"'))?;
             if !name.trim().eq_ignore_ascii_case("for") {
                 continue;
             }
-            let value = value.trim();
-            let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
             // Two addresses of one hop are none.
             if hop.replace(address(value)).is_some() {
                 return None;
@@ -215,6 +214,20 @@ fn forwarded(list: &str) -> Option<Vec<Option<IpAddr>>> {
         hops.push(hop.flatten());
     }
     Some(hops)
+}
+
+/// A value that is one word, or one quoted text as a whole. Anything else can be a quote that a client left open, and the
+/// proxy's own element inside it.
+fn unquoted(value: &str) -> Option<&str> {
+    let Some(rest) = value.strip_prefix('"') else { return Some(value).filter(|value| !value.contains('"')) };
+    let inner = rest.strip_suffix('"')?;
+    let mut escaped = false;
+    let closes_early = inner.chars().any(|c| {
+        let closes = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        closes
+    });
+    if closes_early { None } else { Some(inner) }
 }
 
 fn split_outside_quotes(text: &str, separator: char) -> Option<Vec<&str>> {

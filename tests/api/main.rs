@@ -24,6 +24,7 @@ mod security;
 mod signed_urls;
 mod simulator;
 mod simulator_payouts;
+mod sources;
 mod stk_callback;
 mod stk_push;
 mod stk_query;
