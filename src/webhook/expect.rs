@@ -87,6 +87,10 @@ impl Expected {
     }
 
     fn compare_notice(&self, notice: &C2bNotice) -> Result<(), Mismatch> {
+        // A question tells of no money, neither of the right amount nor of a wrong one.
+        if notice.proof().is_none() {
+            return Err(Mismatch::Request);
+        }
         self.compare_money(notice.amount, notice.payer.as_ref())
     }
 

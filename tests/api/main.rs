@@ -12,6 +12,7 @@ mod b2c_result;
 mod c2b;
 mod config;
 mod events;
+mod expectations;
 mod histories;
 mod initiated;
 mod payout;
