@@ -7,7 +7,7 @@ use serde::de::MapAccess;
 use crate::{
     ConversationId, OriginatorConversationId,
     error::DecodeError,
-    wire::{Fields, Object, Once, Quote, digest, next_text, read_posted, skip},
+    wire::{Fields, Object, Once, Quote, digest, expect_json, next_text, read_posted, skip},
 };
 
 /// A request timed out in Daraja's queue. **That is not a failure**: a payout may have been made all the same. Ask with a
@@ -45,7 +45,7 @@ pub enum TimeoutShape {
     Echo,
     /// A result's envelope. Whatever its code, it is no result.
     Envelope,
-    /// Ids alone.
+    /// Ids alone, or not even those.
     Ids,
 }
 
@@ -66,6 +66,21 @@ impl QueueTimeout {
                 originator_conversation_id: read.originator_conversation_id.given().and_then(|id| id.parse().ok()),
                 conversation_id: read.conversation_id.given().and_then(|id| id.parse().ok()),
                 shape,
+                bytes: body.len(),
+                digest: digest(body),
+            })
+        })
+    }
+
+    /// As [`parse`](Self::parse), and of JSON that is no object as well: even that may hold the credential, so nothing of it
+    /// is kept.
+    pub(crate) fn of_any_shape(body: &[u8], text: &str) -> Result<Self, DecodeError> {
+        Self::parse(body).or_else(|_| {
+            expect_json(text)?;
+            Ok(Self {
+                originator_conversation_id: None,
+                conversation_id: None,
+                shape: TimeoutShape::Ids,
                 bytes: body.len(),
                 digest: digest(body),
             })

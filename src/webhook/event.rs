@@ -158,7 +158,7 @@ impl Event {
         let read = match kind {
             EventKind::Stk => StkCallback::parse(body).map(Self::Stk),
             EventKind::Result => ResultEnvelope::parse(body).map(Self::Result),
-            EventKind::QueueTimeout => QueueTimeout::parse(body).map(Self::QueueTimeout),
+            EventKind::QueueTimeout => QueueTimeout::of_any_shape(body, raw).map(Self::QueueTimeout),
             EventKind::C2bValidation => C2bNotice::validation(body).map(Self::C2b),
             EventKind::C2bConfirmation => C2bNotice::confirmation(body).map(Self::C2b),
             EventKind::C2b => C2bNotice::read(C2bStage::Unclear, body).map(Self::C2b),

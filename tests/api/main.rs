@@ -17,6 +17,7 @@ mod histories;
 mod initiated;
 mod payout;
 mod queue_timeout;
+mod receiver;
 mod results;
 mod retry;
 mod review;

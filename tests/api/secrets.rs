@@ -48,7 +48,7 @@ const PLANTED: [&str; 12] = [
 ];
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -72,7 +72,7 @@ impl<'a> MakeWriter<'a> for Log {
 impl Log {
     /// Everything that any test of this program logs, at every level: a subscriber of one thread alone would miss what
     /// tracing has cached as of no interest to the others.
-    fn of_all_tests() -> &'static Self {
+    pub(crate) fn of_all_tests() -> &'static Self {
         static LOG: OnceLock<Log> = OnceLock::new();
         LOG.get_or_init(|| {
             let log = Self::default();
@@ -82,7 +82,7 @@ impl Log {
         })
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }

@@ -1,0 +1,304 @@
+//! The one door: each refusal and its status, each URL and what may come to it, and the variables that set it up.
+
+use std::net::IpAddr;
+
+use daraja::{
+    Kes, Settings,
+    webhook::{
+        Delivery, Event,
+        EventKind::{self, C2bConfirmation, C2bValidation, QueueTimeout, Result as Answer, Stk, Unknown},
+        Receiver, Reference, Refused, SignedUrls, Sources,
+    },
+};
+use url::Url;
+
+use crate::{secrets::Log, support::CREDENTIAL};
+
+const CALLBACK: &str = r#"{"Body":{"stkCallback":{"CheckoutRequestID":"ws_CO_1","ResultCode":1032}}}"#;
+const RESULT: &str = r#"{"Result":{"ResultCode":0,"OriginatorConversationID":"own-1","TransactionID":"UJ65WSR9W7",
+    "ResultParameters":{"ResultParameter":[{"Key":"TransactionReceipt","Value":"UJ65WSR9W7"}]}}}"#;
+const ECHO: &str =
+    r#"{"CommandID":"BusinessPayment","SecurityCredential":"c2VjcmV0","OriginatorConversationID":"own-1"}"#;
+const NOTICE: &str = r#"{"TransID":"UJ65WSR9W7","TransAmount":"500.00","BusinessShortCode":"600966"}"#;
+const NEW: &str = r#"{"responseHeader":{"responseCode":"0"}}"#;
+
+fn receiver() -> Receiver {
+    let base = "https://shop.example/daraja".parse().unwrap();
+    Receiver::new(SignedUrls::new(base, "kept in a vault, 32 characters or more").unwrap())
+}
+
+fn reference() -> Reference {
+    "attempt-1042".parse().unwrap()
+}
+
+fn safaricom() -> IpAddr {
+    "196.201.214.200".parse().unwrap()
+}
+
+fn urls() -> [(&'static str, Url); 5] {
+    let (receiver, reference) = (receiver(), reference());
+    let urls = receiver.urls();
+    [
+        ("stk", urls.stk(&reference)),
+        ("result", urls.result(&reference)),
+        ("timeout", urls.timeout(&reference)),
+        ("validation", urls.c2b_validation(&reference)),
+        ("confirmation", urls.c2b_confirmation(&reference)),
+    ]
+}
+
+fn take(url: &Url, body: &str) -> Result<EventKind, Refused> {
+    let (reference, event) = receiver().accept(Delivery::new(safaricom(), url.path(), body.as_bytes()))?;
+    assert_eq!(reference.as_str(), "attempt-1042");
+    Ok(event.kind())
+}
+
+#[test]
+fn each_url_takes_what_it_is_for_and_nothing_else() {
+    const MISPLACED: Result<EventKind, Refused> = Err(Refused::Misplaced);
+    let bodies = [CALLBACK, RESULT, ECHO, NOTICE, NEW, "{}", "[]", "null"];
+    let unknown = Ok(Unknown);
+    let table = [
+        (
+            "stk",
+            [
+                Ok(Stk),
+                MISPLACED,
+                MISPLACED,
+                MISPLACED,
+                unknown.clone(),
+                unknown.clone(),
+                unknown.clone(),
+                unknown.clone(),
+            ],
+        ),
+        // A request that comes back is a timeout, wherever.
+        (
+            "result",
+            [
+                MISPLACED,
+                Ok(Answer),
+                Ok(QueueTimeout),
+                MISPLACED,
+                unknown.clone(),
+                unknown.clone(),
+                unknown.clone(),
+                unknown.clone(),
+            ],
+        ),
+        // A timeout is one, whatever it looks like.
+        ("timeout", [(); 8].map(|()| Ok(QueueTimeout))),
+        // Not even what a notice proves is read elsewhere; and a notice is what its URL says.
+        (
+            "validation",
+            [
+                unknown.clone(),
+                unknown.clone(),
+                unknown.clone(),
+                Ok(C2bValidation),
+                unknown.clone(),
+                unknown.clone(),
+                unknown.clone(),
+                unknown.clone(),
+            ],
+        ),
+        (
+            "confirmation",
+            [
+                unknown.clone(),
+                unknown.clone(),
+                unknown.clone(),
+                Ok(C2bConfirmation),
+                unknown.clone(),
+                unknown.clone(),
+                unknown.clone(),
+                unknown,
+            ],
+        ),
+    ];
+    for ((name, url), (purpose, verdicts)) in urls().iter().zip(table) {
+        assert_eq!(*name, purpose);
+        for (body, verdict) in bodies.into_iter().zip(verdicts) {
+            assert_eq!(take(url, body), verdict, "{body} at {name}");
+        }
+    }
+}
+
+#[test]
+fn a_success_at_the_timeout_url_is_no_result_and_a_payment_at_the_validation_url_is_no_payment() {
+    let [_, _, (_, timeout), (_, validation), (_, confirmation)] = urls();
+    let read =
+        |url: &Url, body: &str| receiver().accept(Delivery::new(safaricom(), url.path(), body.as_bytes())).unwrap().1;
+    let Event::QueueTimeout(read_at_timeout) = read(&timeout, RESULT) else { panic!() };
+    assert_eq!(read_at_timeout.originator_conversation_id.unwrap().as_str(), "own-1");
+    let Event::C2b(question) = read(&validation, NOTICE) else { panic!() };
+    assert_eq!(question.proof(), None);
+    let Event::C2b(payment) = read(&confirmation, NOTICE) else { panic!() };
+    assert_eq!((payment.proof().unwrap().as_str(), payment.amount), ("UJ65WSR9W7", Some(Kes::from_cents(50_000))));
+}
+
+#[test]
+fn what_came_to_the_timeout_url_keeps_no_credential_whatever_its_shape() {
+    let [_, _, (_, timeout), ..] = urls();
+    for body in [
+        format!(r#"[{{"SecurityCredential":"{CREDENTIAL}"}}]"#),
+        format!(r#"{{"Result":[],"SecurityCredential":"{CREDENTIAL}"}}"#),
+        format!(r#"{{"Body":null,"SecurityCredential":"{CREDENTIAL}"}}"#),
+        format!(r#""{CREDENTIAL}""#),
+    ] {
+        let delivery = Delivery::new(safaricom(), timeout.path(), body.as_bytes());
+        let (_, event) = receiver().accept(delivery).unwrap();
+        assert!(matches!(event, Event::QueueTimeout(_)), "{event:?}");
+        // The same body is the same news, and another one is not.
+        let key = |body: &str| Event::parse_as(QueueTimeout, body.as_bytes()).unwrap().dedup_key();
+        assert_eq!(event.dedup_key(), key(&body));
+        assert_ne!(event.dedup_key(), key("[]"));
+    }
+}
+
+#[test]
+fn each_refusal_has_its_status_and_the_first_reason_counts() {
+    let [(_, stk), ..] = urls();
+    let good = stk.path().to_owned();
+    let forged = good.replace("attempt-1042", "attempt-1043");
+    let large = " ".repeat(65_537);
+    let deep = "[".repeat(33);
+    let stranger: IpAddr = "203.0.113.7".parse().unwrap();
+    let peer = Some(safaricom());
+    for (peer, path, body, status, words) in [
+        (Some(stranger), &*good, CALLBACK, 403, "it came from an address that is not let in"),
+        (None, &good, CALLBACK, 403, "it came from an address that is not let in"),
+        (Some(stranger), "/nothing", &*large, 403, "it came from an address that is not let in"),
+        (peer, "/nothing", CALLBACK, 404, "its path is none of ours"),
+        (peer, "", &large, 404, "its path is none of ours"),
+        (peer, &forged, CALLBACK, 404, "its path was not signed by us"),
+        (peer, &forged, &large, 404, "its path was not signed by us"),
+        (peer, &good, &large, 413, "its body is too large"),
+        (peer, &good, "", 400, "the callback is empty"),
+        (peer, &good, "<html>", 400, "the callback is not JSON"),
+        (peer, &good, &deep, 400, "the callback is nested deeper than 32 levels"),
+        (peer, &good, RESULT, 400, "it is of another kind than its URL is for"),
+        (peer, &good, NOTICE, 400, "it is of another kind than its URL is for"),
+    ] {
+        let refused = receiver().accept(Delivery::new(peer, path, body.as_bytes())).unwrap_err();
+        assert_eq!((refused.status(), refused.to_string().as_str()), (status, words));
+    }
+    let not_text = receiver().accept(Delivery::new(peer, &good, b"\xff\xfe")).unwrap_err();
+    assert_eq!(not_text.status(), 400);
+}
+
+#[test]
+fn neither_refusals_nor_the_log_hold_path_body_or_number() {
+    let log = Log::of_all_tests();
+    let base = "https://shop.example/path-planted-at-the-door".parse().unwrap();
+    let receiver = Receiver::new(SignedUrls::new(base, "kept in a vault, 32 characters or more").unwrap());
+    let good = receiver.urls().stk(&"planted-reference".parse().unwrap());
+    let mac = good.as_str().rsplit('/').next().unwrap();
+    let forged = good.path().replace(mac, &"0".repeat(64)).replace("planted-reference", "forged-reference-planted");
+    let body =
+        r#"{"Name":"NAME PLANTED AT THE DOOR","MSISDN":"254708374149","stkCallback":{"CheckoutRequestID":"ws CO"}}"#;
+    let broken = &body[..body.len() - 2];
+    let large = body.repeat(1_000);
+    let mut shown = String::new();
+    for (path, body) in [
+        (good.path(), body),
+        (good.path(), broken),
+        (good.path(), RESULT),
+        (good.path(), &large),
+        (&*forged, body),
+        ("/path-planted-at-the-door/somewhere", body),
+    ] {
+        let delivery = Delivery::new(safaricom(), path, body.as_bytes()).forwarded_for("198.51.100.77");
+        shown += &format!("{delivery:?} {receiver:?}");
+        match receiver.accept(delivery) {
+            Ok((_, event)) => shown += &format!("{event:?}"),
+            Err(refused) => shown += &format!("{refused} {refused:?}"),
+        }
+    }
+    let logged = log.text();
+    assert!(logged.contains("delivery accepted reference=planted-reference kind=\"unknown\""));
+    assert!(logged.contains("delivery refused refused=it is of another kind than its URL is for"));
+    for text in [&shown, &logged] {
+        for hidden in ["path-planted-at-the-door", "NAME PLANTED", mac, "forged-reference-planted", "198.51.100.77"] {
+            assert!(!text.contains(hidden), "{hidden}");
+        }
+    }
+    assert!(!shown.contains("708374149"));
+}
+
+#[test]
+fn only_the_headers_that_proxies_write_are_kept() {
+    let sources = Sources::safaricom().behind(["127.0.0.1"], daraja::webhook::ProxyHeader::XForwardedFor).unwrap();
+    let receiver = receiver().sources(sources);
+    let [(_, stk), ..] = urls();
+    let mut headers = http::HeaderMap::new();
+    headers.append("x-forwarded-for", "203.0.113.7".parse().unwrap());
+    headers.append("x-forwarded-for", "196.201.214.200".parse().unwrap());
+    headers.append("x-real-ip", "203.0.113.7".parse().unwrap());
+    let proxy: IpAddr = "127.0.0.1".parse().unwrap();
+    assert!(receiver.accept(Delivery::new(proxy, stk.path(), CALLBACK.as_bytes()).headers(&headers)).is_ok());
+    headers.append("X-Forwarded-For", "203.0.113.7".parse().unwrap());
+    let refused = receiver.accept(Delivery::new(proxy, stk.path(), CALLBACK.as_bytes()).headers(&headers)).unwrap_err();
+    assert_eq!(refused, Refused::Source);
+}
+
+// ---- The variables.
+
+const SET: [(&str, &str); 2] = [
+    ("MPESA_CALLBACK_URL", "https://shop.example/daraja"),
+    ("MPESA_CALLBACK_SECRET", "kept in a vault, 32 characters or more"),
+];
+
+fn with(more: &[(&'static str, &'static str)]) -> impl Fn(&str) -> Option<String> {
+    let mut all = SET.to_vec();
+    all.extend(more);
+    // The last one counts, so that one can be emptied.
+    move |name| all.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+}
+
+#[test]
+fn the_variables_are_what_they_say() {
+    let receiver = Receiver::from_lookup(with(&[
+        ("MPESA_CALLBACK_URL", "https://shop.example/api/payments/callback"),
+        ("MPESA_B2C_RESULT_URL", "https://shop.example/api/b2c/result"),
+        ("MPESA_B2C_TIMEOUT_URL", "https://shop.example/api/b2c/timeout"),
+        ("MPESA_CALLBACK_SECRET_BEFORE", "an older one, 32 characters or more too"),
+        ("MPESA_CALLBACK_SOURCES", "192.0.2.1, 198.51.100.0/24"),
+        ("MPESA_CALLBACK_PROXIES", "127.0.0.1"),
+        ("MPESA_CALLBACK_PROXY_HEADER", "Forwarded"),
+    ]))
+    .unwrap();
+    let urls = receiver.urls();
+    for (url, start) in [
+        (urls.stk(&reference()), "https://shop.example/api/payments/callback/attempt-1042/"),
+        (urls.result(&reference()), "https://shop.example/api/b2c/result/attempt-1042/"),
+        (urls.timeout(&reference()), "https://shop.example/api/b2c/timeout/attempt-1042/"),
+        (urls.c2b_validation(&reference()), "https://shop.example/api/payments/callback/validation/attempt-1042/"),
+    ] {
+        assert!(url.as_str().starts_with(start), "{url}");
+    }
+    let proxy: IpAddr = "127.0.0.1".parse().unwrap();
+    let path = "/api/payments/callback/attempt-1042/a4a8aa8654e1033427e249ce4185aab37bf06591af76c3a95b7b73faf6a6526c";
+    for (forwarded, expected) in [("for=198.51.100.9", true), ("for=196.201.214.200", false)] {
+        let delivery = Delivery::new(proxy, path, CALLBACK.as_bytes()).forwarded(forwarded);
+        assert_eq!(receiver.accept(delivery).is_ok(), expected, "{forwarded}");
+    }
+    let anyone = Receiver::from_lookup(with(&[("MPESA_CALLBACK_SOURCES", "Anyone")])).unwrap();
+    let path = anyone.urls().stk(&reference());
+    assert!(anyone.accept(Delivery::new(None, path.path(), CALLBACK.as_bytes())).is_ok());
+}
+
+#[test]
+fn settings_hold_a_receiver_if_there_is_a_secret() {
+    let base = [("MPESA_ENVIRONMENT", "sandbox"), ("MPESA_CONSUMER_KEY", "key"), ("MPESA_CONSUMER_SECRET", "secret")];
+    let settings = Settings::from_lookup(with(&base)).unwrap();
+    assert!(settings.receiver.required().is_ok());
+    let mut without = base.to_vec();
+    without.push(("MPESA_CALLBACK_SECRET", ""));
+    let error = Settings::from_lookup(with(&without)).unwrap().receiver.required().unwrap_err();
+    assert!(error.to_string().contains("MPESA_CALLBACK_SECRET"), "{error}");
+    let mut short = base.to_vec();
+    short.push(("MPESA_CALLBACK_SECRET", "planted"));
+    let error = Settings::from_lookup(with(&short)).unwrap_err();
+    assert_eq!(error.problems().len(), 1);
+}
