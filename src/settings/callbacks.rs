@@ -2,6 +2,8 @@
 
 use std::env;
 
+use ::url::Url;
+
 use super::{Reader, url};
 use crate::{
     error::{ConfigError, Invalid},
@@ -67,8 +69,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         let signing = self.required(SECRET, "make one with `openssl rand -hex 32`", secret);
         let before = self.optional("MPESA_CALLBACK_SECRET_BEFORE", secret);
         let others = [
-            (Purpose::Result, self.optional("MPESA_B2C_RESULT_URL", url)),
-            (Purpose::Timeout, self.optional("MPESA_B2C_TIMEOUT_URL", url)),
+            (Purpose::Result, self.optional("MPESA_B2C_RESULT_URL", base_url)),
+            (Purpose::Timeout, self.optional("MPESA_B2C_TIMEOUT_URL", base_url)),
         ];
         let sources = self.sources();
         let (base, signing) = (base?, signing?);
@@ -84,22 +86,30 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     fn sources(&mut self) -> Option<Sources> {
-        let sources = match self.optional("MPESA_CALLBACK_SOURCES", allowed) {
-            None if self.is_set("MPESA_CALLBACK_SOURCES") => return None,
-            None => Sources::safaricom(),
-            Some(sources) => sources,
+        let sources = if self.is_set("MPESA_CALLBACK_SOURCES") {
+            self.optional("MPESA_CALLBACK_SOURCES", allowed)
+        } else {
+            Some(Sources::safaricom())
         };
         let header = self.optional("MPESA_CALLBACK_PROXY_HEADER", |name| match name.to_ascii_lowercase().as_str() {
             "x-forwarded-for" => Ok(ProxyHeader::XForwardedFor),
             "forwarded" => Ok(ProxyHeader::Forwarded),
             _ => Err(Invalid::new("proxy header", "it must be x-forwarded-for or forwarded")),
         });
-        let behind = |list: &str| sources.clone().behind(list.split(','), header.unwrap_or_default());
-        if self.is_set("MPESA_CALLBACK_PROXIES") {
-            return self.optional("MPESA_CALLBACK_PROXIES", behind);
+        if !self.is_set("MPESA_CALLBACK_PROXIES") {
+            return sources;
         }
-        Some(sources)
+        // Read even if the sources are wrong: all problems are told at once.
+        let front = sources.clone().unwrap_or_default();
+        let behind = |list: &str| front.clone().behind(list.split(','), header.unwrap_or_default());
+        self.optional("MPESA_CALLBACK_PROXIES", behind).filter(|_| sources.is_some())
     }
+}
+
+/// Checked here, so that a problem is told of the variable that has it.
+fn base_url(value: &str) -> Result<Url, Invalid> {
+    let base = url(value)?;
+    SignedUrls::check(&base).map(|()| base)
 }
 
 fn secret(value: &str) -> Result<CallbackSecret, Invalid> {

@@ -170,7 +170,7 @@ impl SignedUrls {
     pub fn new(base: Url, secret: impl Into<CallbackSecret>) -> Result<Self, Invalid> {
         let under = |purpose: Purpose| below(&base, purpose.as_str());
         let bases = Purpose::ALL.map(under);
-        bases.iter().try_for_each(check)?;
+        bases.iter().try_for_each(Self::check)?;
         Ok(Self { bases, signs: key(&secret.into())?, accepts: Vec::new() })
     }
 
@@ -189,7 +189,7 @@ impl SignedUrls {
     ///
     /// As for [`new`](Self::new).
     pub fn at(mut self, purpose: Purpose, base: Url) -> Result<Self, Invalid> {
-        check(&base)?;
+        Self::check(&base)?;
         let slot = Purpose::ALL.into_iter().zip(&mut self.bases).find(|(known, _)| *known == purpose);
         if let Some((_, slot)) = slot {
             *slot = base;
@@ -249,6 +249,26 @@ impl SignedUrls {
         let base = self.bases().find(|(known, _)| *known == purpose).map(|(_, base)| base);
         let base = base.expect("every purpose has a base");
         below(base, &format!("{reference}/{}", mac(&self.signs, purpose, reference)))
+    }
+
+    /// Whether URLs may begin with this base.
+    pub(crate) fn check(base: &Url) -> Result<(), Invalid> {
+        let invalid = |reason: &'static str| Err(Invalid::new("base of callback URLs", reason));
+        if !matches!(base.scheme(), "http" | "https") {
+            return invalid("it must begin with https://");
+        }
+        if !base.username().is_empty()
+            || base.password().is_some()
+            || base.query().is_some()
+            || base.fragment().is_some()
+        {
+            return invalid("it must hold no user name, no query and no fragment");
+        }
+        let longest = base.as_str().len().saturating_add(TAIL);
+        if longest > MOST {
+            return invalid("it is too long: with reference and signature a URL could have more than 255 characters");
+        }
+        Ok(())
     }
 
     fn bases(&self) -> impl Iterator<Item = (Purpose, &Url)> {
@@ -313,21 +333,6 @@ fn below(base: &Url, rest: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}/{rest}", base.path().trim_end_matches('/')));
     url
-}
-
-fn check(base: &Url) -> Result<(), Invalid> {
-    let invalid = |reason: &'static str| Err(Invalid::new("base of callback URLs", reason));
-    if !matches!(base.scheme(), "http" | "https") {
-        return invalid("it must begin with https://");
-    }
-    if !base.username().is_empty() || base.password().is_some() || base.query().is_some() || base.fragment().is_some() {
-        return invalid("it must hold no user name, no query and no fragment");
-    }
-    let longest = base.as_str().len().saturating_add(TAIL);
-    if longest > MOST {
-        return invalid("it is too long: with reference and signature a URL could have more than 255 characters");
-    }
-    Ok(())
 }
 
 /// Without paths and keys.

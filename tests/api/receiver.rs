@@ -257,6 +257,66 @@ fn with(more: &[(&'static str, &'static str)]) -> impl Fn(&str) -> Option<String
 }
 
 #[test]
+fn every_problem_of_the_variables_is_told_with_its_name_and_without_its_value() {
+    let needed = "MPESA_CALLBACK_URL: is missing: signed callback URLs begin with it";
+    let secret = "MPESA_CALLBACK_SECRET: is missing: make one with `openssl rand -hex 32`";
+    let short = "is wrong: 32 characters or more are expected, from a random generator";
+    let network = "is wrong: an address such as 10.1.2.3 or a network such as 10.0.0.0/8 is expected";
+    for (more, problems) in [
+        (&[("MPESA_CALLBACK_URL", "")][..], vec![needed.to_owned()]),
+        (&[("MPESA_CALLBACK_SECRET", " ")], vec![secret.to_owned()]),
+        (&[("MPESA_CALLBACK_URL", ""), ("MPESA_CALLBACK_SECRET", "")], vec![needed.to_owned(), secret.to_owned()]),
+        (&[("MPESA_CALLBACK_SECRET", "planted")], vec![format!("MPESA_CALLBACK_SECRET: {short}")]),
+        (&[("MPESA_CALLBACK_SECRET_BEFORE", "planted")], vec![format!("MPESA_CALLBACK_SECRET_BEFORE: {short}")]),
+        (
+            &[("MPESA_CALLBACK_SECRET", "your_callback_secret_of_32_characters_or_more")],
+            vec!["MPESA_CALLBACK_SECRET: still holds the placeholder of the guide".to_owned()],
+        ),
+        (
+            &[("MPESA_CALLBACK_URL", "planted")],
+            vec!["MPESA_CALLBACK_URL: is wrong: relative URL without a base".to_owned()],
+        ),
+        (
+            &[("MPESA_CALLBACK_URL", "ftp://shop.example/planted")],
+            vec!["MPESA_CALLBACK_URL: is wrong: it must begin with https://".to_owned()],
+        ),
+        (
+            &[("MPESA_B2C_RESULT_URL", "https://shop.example/planted?a=b")],
+            vec!["MPESA_B2C_RESULT_URL: is wrong: it must hold no user name, no query and no fragment".to_owned()],
+        ),
+        (
+            &[("MPESA_B2C_TIMEOUT_URL", "ftp://shop.example/planted")],
+            vec!["MPESA_B2C_TIMEOUT_URL: is wrong: it must begin with https://".to_owned()],
+        ),
+        (&[("MPESA_CALLBACK_SOURCES", "planted")], vec![format!("MPESA_CALLBACK_SOURCES: {network}")]),
+        (&[("MPESA_CALLBACK_SOURCES", "10.0.0.1,,10.0.0.2")], vec![format!("MPESA_CALLBACK_SOURCES: {network}")]),
+        (&[("MPESA_CALLBACK_PROXIES", "10.0.0.0/33")], vec![format!("MPESA_CALLBACK_PROXIES: {network}")]),
+        (
+            &[("MPESA_CALLBACK_PROXY_HEADER", "x-real-ip")],
+            vec!["MPESA_CALLBACK_PROXY_HEADER: is wrong: it must be x-forwarded-for or forwarded".to_owned()],
+        ),
+        (
+            &[
+                ("MPESA_CALLBACK_SECRET", "planted"),
+                ("MPESA_CALLBACK_SOURCES", "planted"),
+                ("MPESA_CALLBACK_PROXIES", "x"),
+            ],
+            vec![
+                format!("MPESA_CALLBACK_SECRET: {short}"),
+                format!("MPESA_CALLBACK_SOURCES: {network}"),
+                format!("MPESA_CALLBACK_PROXIES: {network}"),
+            ],
+        ),
+    ] {
+        let error = Receiver::from_lookup(with(more)).unwrap_err();
+        let told: Vec<String> =
+            error.problems().iter().map(|problem| format!("{}: {}", problem.name, problem.problem)).collect();
+        assert_eq!(told, problems, "{more:?}");
+        assert!(!format!("{error} {error:?}").contains("planted"), "{error:?}");
+    }
+}
+
+#[test]
 fn the_variables_are_what_they_say() {
     let receiver = Receiver::from_lookup(with(&[
         ("MPESA_CALLBACK_URL", "https://shop.example/api/payments/callback"),
