@@ -1,6 +1,6 @@
 //! The one door: each refusal and its status, each URL and what may come to it, and the variables that set it up.
 
-use std::net::IpAddr;
+use std::{fmt::Write as _, net::IpAddr};
 
 use daraja::{
     Kes, Settings,
@@ -209,10 +209,10 @@ fn neither_refusals_nor_the_log_hold_path_body_or_number() {
         ("/path-planted-at-the-door/somewhere", body),
     ] {
         let delivery = Delivery::new(safaricom(), path, body.as_bytes()).forwarded_for("198.51.100.77");
-        shown += &format!("{delivery:?} {receiver:?}");
+        write!(shown, "{delivery:?} {receiver:?}").unwrap();
         match receiver.accept(delivery) {
-            Ok((_, event)) => shown += &format!("{event:?}"),
-            Err(refused) => shown += &format!("{refused} {refused:?}"),
+            Ok((_, event)) => write!(shown, "{event:?}").unwrap(),
+            Err(refused) => write!(shown, "{refused} {refused:?}").unwrap(),
         }
     }
     let logged = log.text();

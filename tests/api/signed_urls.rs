@@ -99,7 +99,7 @@ fn what_is_not_byte_by_byte_the_path_is_refused() {
     let urls = urls();
     let good = format!("/daraja/stk/attempt-1042/{STK_MAC}");
     assert!(urls.verify(&good).is_ok());
-    let encoded: String = STK_MAC.chars().map(|c| format!("%{:02x}", u32::from(c))).collect();
+    let encoded = STK_MAC.bytes().fold(String::new(), |encoded, byte| format!("{encoded}%{byte:02x}"));
     let bad = [
         (String::new(), Refused::Path),
         ("/".to_owned(), Refused::Path),
