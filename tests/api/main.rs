@@ -15,6 +15,7 @@ mod events;
 mod expectations;
 mod histories;
 mod initiated;
+mod journal;
 mod payout;
 mod queue_timeout;
 mod receiver;
