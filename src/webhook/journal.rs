@@ -129,7 +129,7 @@ impl Journal {
     /// If the file cannot be opened, read or written, or is not one of these.
     pub fn open(path: impl AsRef<Path>) -> io::Result<(Self, Unfinished)> {
         let path = path.as_ref();
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut file = options().open(path)?;
         let mut state = State::default();
         let unfinished = load(&mut file, &mut state)?;
         sync_folder(path)?;
@@ -390,6 +390,23 @@ fn load(file: &mut File, state: &mut State) -> io::Result<Vec<Stored>> {
     file.set_len(whole)?;
     open.retain(|_, stored| !state.finished.contains(&stored.key));
     Ok(open.into_values().collect())
+}
+
+#[cfg(unix)]
+fn options() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let mut options = OpenOptions::new();
+    // Names and numbers are its owner's affair.
+    options.read(true).append(true).create(true).mode(0o600);
+    options
+}
+
+#[cfg(not(unix))]
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    options
 }
 
 /// A new file is there only when its folder says so.

@@ -297,6 +297,20 @@ fn what_is_no_journal_is_not_opened() {
     assert_eq!(Journal::open(desk.path()).unwrap_err().kind(), io::ErrorKind::InvalidData);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_new_journal_is_readable_by_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let desk = Desk::new();
+    drop(desk.open());
+    assert_eq!(fs::metadata(desk.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    // What the owner has allowed stays.
+    fs::set_permissions(desk.path(), fs::Permissions::from_mode(0o640)).unwrap();
+    drop(desk.open());
+    assert_eq!(fs::metadata(desk.path()).unwrap().permissions().mode() & 0o777, 0o640);
+}
+
 /// The part of the next test that runs in a process of its own, which must not make large files.
 #[cfg(unix)]
 #[tokio::test]
