@@ -40,6 +40,21 @@ impl DedupKey {
         Self(key.into())
     }
 
+    /// The same for news that names what it is about. What names nothing, such as a timeout without ids, is told apart from
+    /// other attempts' by its reference only.
+    pub(super) fn at(&self, reference: &str, event: &Event) -> Self {
+        let names_something = match event {
+            Event::Stk(_) => true,
+            Event::Result(_) | Event::QueueTimeout(_) => {
+                let ids = event.correlation();
+                ids.originator_conversation_id.is_some() || ids.conversation_id.is_some()
+            }
+            Event::C2b(notice) => notice.receipt.proves_a_payment(),
+            Event::Unknown(_) => false,
+        };
+        if names_something { self.clone() } else { Self(format!("{reference} {self}").into()) }
+    }
+
     pub(super) fn of(event: &Event) -> Self {
         Self(
             match event {

@@ -104,6 +104,13 @@ struct Stored {
     event: Event,
 }
 
+impl Stored {
+    /// What is finished with it: the news, wherever it was told.
+    fn news(&self) -> DedupKey {
+        self.key.at(&self.reference, &self.event)
+    }
+}
+
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
@@ -181,7 +188,7 @@ impl Unfinished {
                 return None;
             };
             // Finished meanwhile, by the same news at another URL.
-            if !self.handle.lock().finished.contains(&stored.key) {
+            if !self.handle.lock().finished.contains(&stored.news()) {
                 return Some(Entry { handle: self.handle.clone(), stored });
             }
         }
@@ -201,13 +208,20 @@ impl Entry {
         &self.stored.event
     }
 
+    /// The event's [key](Event::dedup_key) as it was when the event came. A timeout is read again from its ids alone, so take
+    /// this one.
+    #[must_use]
+    pub fn dedup_key(&self) -> &DedupKey {
+        &self.stored.key
+    }
+
     /// Notes that the work is done, so that its news is never handed out again.
     ///
     /// If the program dies between the work and the note, the event comes again: work that must not be done twice goes into
-    /// a database, with the event's [key](Event::dedup_key) in the same transaction.
+    /// a database, with its [key](Self::dedup_key) in the same transaction.
     #[must_use = "what was finished before was told twice"]
     pub fn finish(self) -> Finished {
-        if !self.handle.lock().finished.insert(self.stored.key) {
+        if !self.handle.lock().finished.insert(self.stored.news()) {
             return Finished::Before;
         }
         self.handle.note(&Line::Finished { finished: self.stored.number });
@@ -358,7 +372,7 @@ impl State {
 fn load(file: &mut File, state: &mut State) -> io::Result<Vec<Stored>> {
     let (mut reader, mut whole, mut position) = (BufReader::new(&*file), 0_u64, 0_usize);
     let mut open = BTreeMap::new();
-    let mut keys = HashMap::new();
+    let mut news = HashMap::new();
     let mut text = Vec::new();
     while reader.read_until(b'\n', &mut text)? > 0 {
         if !text.ends_with(b"\n") {
@@ -373,22 +387,23 @@ fn load(file: &mut File, state: &mut State) -> io::Result<Vec<Stored>> {
                 let kind: EventKind = kind.parse().map_err(|_| malformed())?;
                 let (reference, key) = (Box::<str>::from(reference), DedupKey::stored(&key));
                 state.next = state.next.max(number.saturating_add(1));
-                keys.insert(number, key.clone());
                 if state.known.insert((reference.clone(), key.clone())) {
                     let event = Event::parse_as(kind, body.as_bytes()).map_err(|_| malformed())?;
-                    open.insert(number, Stored { number, reference, key, event });
+                    let stored = Stored { number, reference, key, event };
+                    news.insert(number, stored.news());
+                    open.insert(number, stored);
                 }
             }
             Line::Finished { finished } => {
                 open.remove(&finished);
-                state.finished.extend(keys.get(&finished).cloned());
+                state.finished.extend(news.remove(&finished));
             }
             Line::Rejected { rejected } => drop(open.remove(&rejected)),
         }
         text.clear();
     }
     file.set_len(whole)?;
-    open.retain(|_, stored| !state.finished.contains(&stored.key));
+    open.retain(|_, stored| !state.finished.contains(&stored.news()));
     Ok(open.into_values().collect())
 }
 

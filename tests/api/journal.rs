@@ -8,7 +8,7 @@ use std::{
 
 use daraja::webhook::{
     Entry, Event,
-    EventKind::{self, C2bConfirmation, QueueTimeout, Stk, Unknown},
+    EventKind::{self, C2bConfirmation, QueueTimeout, Result as Answer, Stk, Unknown},
     Finished, Journal, Unfinished,
 };
 use tempfile::TempDir;
@@ -98,6 +98,43 @@ async fn what_is_stored_is_handed_out_until_it_is_finished() {
     }
     journal.close().await.unwrap();
     assert_eq!(desk.given().await, []);
+}
+
+#[tokio::test]
+async fn every_kind_comes_back_after_a_restart_as_it_was() {
+    let desk = Desk::new();
+    let (journal, unfinished) = desk.open();
+    let mut expected = Vec::new();
+    for folder in ["stk/callback", "b2c/result", "status/result", "c2b", "queue_timeout", "other_callback"] {
+        for (name, body) in fixtures(folder) {
+            let Ok(event) = Event::parse(&body) else { continue };
+            let reference = format!("{folder}/{name}");
+            journal.store(&reference, &event, &body).await.unwrap();
+            expected.push((reference, event));
+        }
+    }
+    for (name, body) in fixtures("c2b") {
+        let Ok(event) = Event::parse_as(C2bConfirmation, &body) else { continue };
+        journal.store(&name, &event, &body).await.unwrap();
+        expected.push((name, event));
+    }
+    journal.close().await.unwrap();
+    drop((journal, unfinished));
+    let (_journal, mut unfinished) = desk.open();
+    for (reference, event) in expected {
+        let entry = next(&mut unfinished).await.unwrap();
+        assert_eq!(entry.reference(), reference);
+        match (entry.event(), &event) {
+            // Of timeouts the ids are kept, of the unknown the text.
+            (Event::QueueTimeout(read), Event::QueueTimeout(was)) => {
+                assert_eq!(read.originator_conversation_id, was.originator_conversation_id, "{reference}");
+                assert_eq!(read.conversation_id, was.conversation_id, "{reference}");
+            }
+            (Event::Unknown(read), Event::Unknown(was)) => assert_eq!(read.raw(), was.raw(), "{reference}"),
+            (read, was) => assert_eq!(read, was, "{reference}"),
+        }
+        assert_eq!(entry.dedup_key(), &event.dedup_key(), "{reference}");
+    }
 }
 
 #[tokio::test]
@@ -204,6 +241,36 @@ async fn what_was_rejected_at_one_reference_is_still_news_at_the_right_one() {
     journal.close().await.unwrap();
     drop((journal, unfinished, entry));
     assert_eq!(desk.given().await, [("right".to_owned(), Stk)]);
+}
+
+#[tokio::test]
+async fn what_names_nothing_is_news_at_each_reference() {
+    let desk = Desk::new();
+    let nameless = [
+        (QueueTimeout, "{}"),
+        (Answer, r#"{"Result":{"ResultCode":2001}}"#),
+        (Unknown, r#"{"status":"SUCCESS"}"#),
+        (C2bConfirmation, r#"{"TransID":"0"}"#),
+    ];
+    let (journal, mut unfinished) = desk.open();
+    for (kind, body) in nameless {
+        for reference in ["a", "b", "c"] {
+            store(&journal, reference, kind, body).await.unwrap();
+        }
+    }
+    for (kind, _) in nameless {
+        for reference in ["a", "b", "c"] {
+            let entry = next(&mut unfinished).await.unwrap();
+            assert_eq!((entry.reference(), entry.event().kind()), (reference, kind));
+            if reference != "c" {
+                assert_eq!(entry.finish(), Finished::First, "{kind}");
+            }
+        }
+    }
+    journal.close().await.unwrap();
+    drop((journal, unfinished));
+    let left: Vec<_> = nameless.iter().map(|(kind, _)| ("c".to_owned(), *kind)).collect();
+    assert_eq!(desk.given().await, left);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
