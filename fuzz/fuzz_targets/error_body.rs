@@ -12,6 +12,8 @@ use http::{Request, Response, StatusCode};
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 
+mod quoted;
+
 /// Nothing in them looks like a secret: they are hidden only because they are known.
 const TOKEN: &str = "tokenOfNobody";
 const GRANTED: &str = r#"{"access_token":"tokenOfNobody","expires_in":"3599"}"#;
@@ -76,7 +78,18 @@ fuzz_target!(|data: &[u8]| {
         let tokenless = check(send(push, answer(true)), SECRET);
         assert!(!tokenless.is_some_and(|error| error.outcome_unknown()), "without a token nothing is sent");
     }
+    echoes(data);
 });
+
+/// The answer with what was sent in the place of one of its values.
+fn echoes(data: &[u8]) {
+    let (push, _) = &*PUSH;
+    for (for_a_token, sent) in [(false, TOKEN), (true, SECRET), (false, NUMBER)] {
+        let Some(body) = quoted::replaced(data, sent) else { return };
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        check(send(push, Answering { status, body: body.into(), for_a_token }), sent);
+    }
+}
 
 /// One more, which the input chooses.
 fn any_status(data: &[u8]) -> Option<u16> {

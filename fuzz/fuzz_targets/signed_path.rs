@@ -35,10 +35,22 @@ fn changed(data: &[u8]) {
     let made = made(urls, usize::from(*purpose), &reference);
     check(&made);
     let at = usize::from(*at).min(made.len());
+    respelled(&made, at);
     let end = at.saturating_add(usize::from(*cut)).min(made.len());
     let mut path = made;
     path.replace_range(at..end, inserted);
     check(&path);
+}
+
+/// Other spellings of one character, all of which a web server may take for the same path.
+fn respelled(made: &str, at: usize) {
+    let (before, rest) = made.split_at(at);
+    let Some(c) = rest.chars().next() else { return };
+    let after = rest.strip_prefix(c).unwrap_or_default();
+    let upper = c.to_ascii_uppercase();
+    for spelling in [upper.to_string(), format!("%{:02X}", u32::from(c)), format!("{c}{c}"), format!("{c}/./")] {
+        check(&format!("{before}{spelling}{after}"));
+    }
 }
 
 fn check(path: &str) {
