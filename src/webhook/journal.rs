@@ -373,6 +373,7 @@ fn load(file: &mut File, state: &mut State) -> io::Result<Vec<Stored>> {
     let (mut reader, mut whole, mut position) = (BufReader::new(&*file), 0_u64, 0_usize);
     let mut open = BTreeMap::new();
     let mut news = HashMap::new();
+    let mut numbers = HashSet::new();
     let mut text = Vec::new();
     while reader.read_until(b'\n', &mut text)? > 0 {
         if !text.ends_with(b"\n") {
@@ -385,6 +386,12 @@ fn load(file: &mut File, state: &mut State) -> io::Result<Vec<Stored>> {
         match serde_json::from_slice(&text).map_err(|_| malformed())? {
             Line::Event { event: number, kind, reference, key, body } => {
                 let kind: EventKind = kind.parse().map_err(|_| malformed())?;
+                // What is finished goes by its number: one of two events would be lost without a word.
+                if !numbers.insert(number) {
+                    let problem =
+                        format!("line {position} repeats a number: two programs have written the journal at a time");
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+                }
                 let (reference, key) = (Box::<str>::from(reference), DedupKey::stored(&key));
                 state.next = state.next.max(number.saturating_add(1));
                 if state.known.insert((reference.clone(), key.clone())) {

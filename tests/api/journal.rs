@@ -355,6 +355,21 @@ async fn of_timeouts_the_ids_are_kept_and_nothing_else() {
     assert!(!text.contains("YSBjcmVk") && !text.contains("WANJIKU") && !text.contains("708374149"), "{text}");
 }
 
+#[tokio::test]
+async fn two_programs_at_a_time_lose_nothing_without_a_word() {
+    let desk = Desk::new();
+    let (one, _unfinished) = desk.open();
+    let (other, _too) = desk.open();
+    store(&one, "a", Stk, &failed("a")).await.unwrap();
+    store(&other, "b", Stk, &failed("b")).await.unwrap();
+    one.close().await.unwrap();
+    other.close().await.unwrap();
+    let error = Journal::open(desk.path()).unwrap_err();
+    let words = "line 2 repeats a number: two programs have written the journal at a time";
+    assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::InvalidData, words));
+    assert_eq!(desk.text().lines().count(), 2);
+}
+
 #[test]
 fn what_is_no_journal_is_not_opened() {
     let desk = Desk::new();
