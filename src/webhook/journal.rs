@@ -24,7 +24,8 @@ use crate::QueueTimeout;
 /// every start of the program, until its [`Entry`] is finished. Deliveries of the same news to the same URL are handed out
 /// once; the news of one payment, told at two URLs, is finished once.
 ///
-/// The file holds bodies, which means names and numbers: guard it like a till, and let one program use it at a time. Of
+/// The file holds bodies, which means names and numbers: guard it like a till. One program may use it at a
+/// time: since Rust 1.89 `File::try_lock` on a file beside it sees to that, as the programs in `examples/` do. Of
 /// queue timeouts, which can echo a credential, only the ids are kept. It only grows, and what is known again is held in
 /// memory, about 200 bytes an event: begin a new one now and then, when nothing is unfinished.
 ///

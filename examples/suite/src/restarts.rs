@@ -147,3 +147,14 @@ pub fn a_setting_that_is_missing_is_named(program: &Path) {
     let said = Setup::of(program).with("MPESA_CALLBACK_SECRET", "too short").start_in_vain();
     assert!(said.contains("MPESA_CALLBACK_SECRET is wrong") && !said.contains("too short"), "{said}");
 }
+
+/// Two programs on one journal would work on everything twice.
+pub fn a_second_program_does_not_touch_the_journal(program: &Path) {
+    let setup = Setup::of(program);
+    let recipe = setup.start();
+    let said = setup.start_in_vain();
+    assert!(said.contains("in use by another program"), "{said}");
+    // The lock does not outlive its owner, however that ends.
+    recipe.kill();
+    setup.start().stop();
+}

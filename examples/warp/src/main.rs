@@ -1,6 +1,6 @@
 //! Daraja's callbacks in warp: checked, on the disk before the answer, worked on afterwards.
 
-use std::{env, error::Error, io, net::SocketAddr, pin::pin, time::Duration};
+use std::{env, error::Error, fs::File, io, net::SocketAddr, pin::pin, time::Duration};
 
 use daraja::webhook::{Ack, Delivery, Journal, MAX_BODY_BYTES, Receiver, Unfinished};
 use futures_util::{Stream, StreamExt};
@@ -25,6 +25,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(io::stderr).init();
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let file = env::args().nth(2).unwrap_or_else(|| "callbacks.jsonl".to_owned());
+    let lock = File::create(format!("{file}.lock"))?;
+    lock.try_lock().map_err(|_| format!("{file} is in use by another program"))?;
     let (journal, unfinished) = Journal::open(file)?;
     let desk = Desk { receiver: Receiver::from_env()?, journal: journal.clone() };
     let worker = tokio::spawn(work(unfinished));
