@@ -13,7 +13,8 @@ use crate::{
 
 /// The key by which the same news is known again: at most 240 characters.
 ///
-/// Money that came in goes by its receipt, whoever tells of it; all else by kind, id and code. It can hold a phone number,
+/// Money that came in goes by its receipt, whoever tells of it; all else by kind, id and code. News that names nothing, such
+/// as a timeout without ids, goes by its body, and may be the same for two attempts: it proves nothing of either. It can hold a phone number,
 /// as a `CheckoutRequestID` does: `Debug` masks it.
 ///
 /// ```

@@ -224,12 +224,13 @@ impl Event {
         }
     }
 
-    /// Compares a payment that came in with what was asked: see [`Expected`].
+    /// Compares what came in with what was asked: see [`Expected`]. The receipt proves that money came in as asked. `None`
+    /// is news of this attempt that brings no money: that it failed, or that it has to be asked for.
     ///
     /// # Errors
     ///
     /// [`Mismatch`] says what differs, and whether money came in all the same.
-    pub fn expect(&self, expected: &Expected) -> Result<(), Mismatch> {
+    pub fn expect(&self, expected: &Expected) -> Result<Option<ReceiptNumber>, Mismatch> {
         expected.compare(self)
     }
 

@@ -3,10 +3,13 @@
 use std::fmt;
 
 use super::Event;
-use crate::{CheckoutRequestId, Kes, Msisdn, Payer, StkCallback, StkOutcome, c2b::C2bNotice};
+use crate::{
+    AccountReference, CheckoutRequestId, Kes, Msisdn, Payer, ReceiptNumber, StkCallback, StkOutcome, c2b::C2bNotice,
+};
 
 /// What was asked of a customer, to compare a delivery with: take it from your own row of the attempt, which the
-/// [`Reference`](super::Reference) of the URL names.
+/// [`Reference`](super::Reference) of the URL names. A delivery that is about it either brings a receipt, which proves that
+/// money came in as asked, or none.
 ///
 /// ```
 /// use daraja::{CheckoutRequestId, Kes, Shillings, webhook::{Event, Expected, Mismatch}};
@@ -17,13 +20,18 @@ use crate::{CheckoutRequestId, Kes, Msisdn, Payer, StkCallback, StkOutcome, c2b:
 /// let paid = |id: &str, amount: u32| Event::parse(format!(r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"{id}",
 ///     "ResultCode":0,"CallbackMetadata":{{"Item":[{{"Name":"Amount","Value":{amount}}},
 ///     {{"Name":"MpesaReceiptNumber","Value":"NLJ7RT61SV"}},{{"Name":"PhoneNumber","Value":254708374149}}]}}}}}}}}"#).as_bytes());
-/// assert_eq!(paid("ws_CO_1", 500)?.expect(&asked), Ok(()));
+/// let receipt = paid("ws_CO_1", 500)?.expect(&asked).unwrap().expect("it is paid");
+/// assert_eq!(receipt.as_str(), "NLJ7RT61SV");
 /// assert_eq!(paid("ws_CO_2", 500)?.expect(&asked), Err(Mismatch::Request));
 ///
 /// // Money came in, but not what was asked: keep its receipt and let a person look.
 /// let mismatch = paid("ws_CO_1", 5)?.expect(&asked).unwrap_err();
 /// assert_eq!(mismatch, Mismatch::Amount { asked: Kes::from_cents(50_000), told: Some(Kes::from_cents(500)) });
 /// assert!(mismatch.is_about_money());
+///
+/// // About this attempt, and no money: cancelled.
+/// let cancelled = Event::parse(br#"{"Body":{"stkCallback":{"CheckoutRequestID":"ws_CO_1","ResultCode":1032}}}"#)?;
+/// assert_eq!(cancelled.expect(&asked), Ok(None));
 /// # Ok::<(), daraja::Error>(())
 /// ```
 #[must_use]
@@ -32,6 +40,7 @@ pub struct Expected {
     amount: Kes,
     payer: Option<Msisdn>,
     checkout_request_id: Option<CheckoutRequestId>,
+    account: Option<AccountReference>,
 }
 
 /// How a delivery differs from what was asked.
@@ -54,7 +63,7 @@ pub enum Mismatch {
 impl Expected {
     /// What was asked for: `Shillings`, as the push has them, or `Kes`.
     pub fn new(amount: impl Into<Kes>) -> Self {
-        Self { amount: amount.into(), payer: None, checkout_request_id: None }
+        Self { amount: amount.into(), payer: None, checkout_request_id: None, account: None }
     }
 
     /// Whose phone was asked. A masked number is compared by the digits that it shows; one that is not told is let pass.
@@ -69,7 +78,14 @@ impl Expected {
         self
     }
 
-    pub(super) fn compare(&self, event: &Event) -> Result<(), Mismatch> {
+    /// What the payment is for. Only the notice of a payment to a PayBill tells it, as the customer typed it: capitals and
+    /// spaces around it are not compared. Without it, a notice of the same amount could be anybody's.
+    pub fn account(mut self, account: AccountReference) -> Self {
+        self.account = Some(account);
+        self
+    }
+
+    pub(super) fn compare(&self, event: &Event) -> Result<Option<ReceiptNumber>, Mismatch> {
         match event {
             Event::Stk(callback) => self.compare_callback(callback),
             Event::C2b(notice) => self.compare_notice(notice),
@@ -78,20 +94,24 @@ impl Expected {
     }
 
     /// Of a payment that did not come about only the id is compared.
-    fn compare_callback(&self, callback: &StkCallback) -> Result<(), Mismatch> {
+    fn compare_callback(&self, callback: &StkCallback) -> Result<Option<ReceiptNumber>, Mismatch> {
         if self.checkout_request_id.as_ref().is_some_and(|id| *id != callback.checkout_request_id) {
             return Err(Mismatch::Request);
         }
-        let StkOutcome::Paid(payment) = &callback.outcome else { return Ok(()) };
-        self.compare_money(payment.amount, payment.payer.map(Payer::Msisdn).as_ref())
+        let StkOutcome::Paid(payment) = &callback.outcome else { return Ok(None) };
+        self.compare_money(payment.amount, payment.payer.map(Payer::Msisdn).as_ref())?;
+        Ok(Some(payment.receipt))
     }
 
-    fn compare_notice(&self, notice: &C2bNotice) -> Result<(), Mismatch> {
+    fn compare_notice(&self, notice: &C2bNotice) -> Result<Option<ReceiptNumber>, Mismatch> {
         // A question tells of no money, neither of the right amount nor of a wrong one.
-        if notice.proof().is_none() {
+        let receipt = notice.proof().ok_or(Mismatch::Request)?;
+        let typed = notice.reference.as_deref().unwrap_or_default().trim();
+        if self.account.as_ref().is_some_and(|account| !account.as_str().eq_ignore_ascii_case(typed)) {
             return Err(Mismatch::Request);
         }
-        self.compare_money(notice.amount, notice.payer.as_ref())
+        self.compare_money(notice.amount, notice.payer.as_ref())?;
+        Ok(Some(receipt))
     }
 
     fn compare_money(&self, told: Option<Kes>, payer: Option<&Payer>) -> Result<(), Mismatch> {

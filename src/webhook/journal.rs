@@ -1,22 +1,19 @@
 //! What was accepted, kept in a file until it is done.
 
 use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap, HashSet},
-    fmt,
-    fs::{File, OpenOptions},
-    io::{self, BufRead, BufReader, Write},
+    collections::HashSet,
+    fmt, io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc},
     thread,
 };
 
-use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{DedupKey, Event, EventKind};
-use crate::QueueTimeout;
+use self::file::{Command, Line, Writer, load, options, sync_folder};
+use super::{DedupKey, Event};
+
+mod file;
 
 /// An append-only file of events: for programs without a database.
 ///
@@ -65,7 +62,7 @@ pub struct Unfinished {
 }
 
 /// An event to be worked on, and the reference of the attempt that it is about. One that is dropped unfinished comes
-/// again after the next start.
+/// again after the next start. Finish one before you take the next: the same payment can be told twice.
 pub struct Entry {
     handle: Handle,
     stored: Stored,
@@ -105,27 +102,22 @@ struct Stored {
     event: Event,
 }
 
+impl State {
+    fn hand_out(&mut self, stored: Stored) {
+        if self.known.insert((stored.reference.clone(), stored.key.clone())) {
+            if let Some(entries) = &self.entries {
+                // Without anybody to take it, it waits for the next start.
+                drop(entries.send(stored));
+            }
+        }
+    }
+}
+
 impl Stored {
     /// What is finished with it: the news, wherever it was told.
     fn news(&self) -> DedupKey {
         self.key.at(&self.reference, &self.event)
     }
-}
-
-/// A line of the file.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Line<'a> {
-    Event { event: u64, kind: Cow<'a, str>, reference: Cow<'a, str>, key: Cow<'a, str>, body: Cow<'a, str> },
-    Finished { finished: u64 },
-    Rejected { rejected: u64 },
-}
-
-struct Command {
-    /// Empty, to learn when all that was given before is on the disk.
-    line: Vec<u8>,
-    stored: Option<Stored>,
-    durable: Option<oneshot::Sender<io::Result<()>>>,
 }
 
 impl Journal {
@@ -148,7 +140,7 @@ impl Journal {
         state.entries = Some(sender);
         let (commands, orders) = std_mpsc::channel();
         let state = Arc::new(Mutex::new(state));
-        let writer = Writer { length: file.metadata()?.len(), file, state: state.clone(), broken: false };
+        let writer = Writer::new(file, state.clone())?;
         thread::Builder::new().name("daraja-journal".to_owned()).spawn(move || writer.run(&orders))?;
         let handle = Handle { commands, state };
         Ok((Self { handle: handle.clone() }, Unfinished { handle, entries }))
@@ -229,39 +221,19 @@ impl Entry {
         Finished::First
     }
 
+    /// Puts it back behind the others, such as when the database did not answer. Wait a little, or it comes at once.
+    pub fn put_back(self) {
+        let entries = self.handle.lock().entries.clone();
+        if let Some(entries) = entries {
+            // When nobody is there to take it, it comes again after the next start.
+            drop(entries.send(self.stored));
+        }
+    }
+
     /// Notes that it is not to be worked on, because it is not about this attempt. The same news at the right URL still is.
     pub fn reject(self) {
         self.handle.note(&Line::Rejected { rejected: self.stored.number });
     }
-}
-
-impl Stored {
-    fn line(&self, body: &[u8]) -> io::Result<Vec<u8>> {
-        let body = match &self.event {
-            Event::QueueTimeout(timeout) => ids_of(timeout).into(),
-            _ => String::from_utf8_lossy(body),
-        };
-        line(&Line::Event {
-            event: self.number,
-            kind: self.event.kind().as_str().into(),
-            reference: (*self.reference).into(),
-            key: self.key.as_str().into(),
-            body,
-        })
-    }
-}
-
-/// What is kept of a queue timeout.
-fn ids_of(timeout: &QueueTimeout) -> String {
-    let own = timeout.originator_conversation_id.as_ref().map(AsRef::<str>::as_ref);
-    let gateway = timeout.conversation_id.as_ref().map(AsRef::<str>::as_ref);
-    json!({ "OriginatorConversationID": own, "ConversationID": gateway }).to_string()
-}
-
-fn line(line: &Line<'_>) -> io::Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec(line)?;
-    bytes.push(b'\n');
-    Ok(bytes)
 }
 
 fn closed() -> io::Error {
@@ -304,145 +276,13 @@ impl Handle {
 
     /// What is noted too late, because the program dies, is done again.
     fn note(&self, note: &Line<'_>) {
-        let line = line(note).expect("numbers can be written");
+        let line = note.to_bytes().expect("numbers can be written");
         drop(self.commands.send(Command { line, stored: None, durable: None }));
     }
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The thread that writes: all that waits goes to the disk together.
-struct Writer {
-    file: File,
-    /// Up to here all lines are whole.
-    length: u64,
-    state: Arc<Mutex<State>>,
-    broken: bool,
-}
-
-/// How many lines are written together at most.
-const BATCH: usize = 1_024;
-
-impl Writer {
-    fn run(mut self, orders: &std_mpsc::Receiver<Command>) {
-        while let Ok(first) = orders.recv() {
-            let batch: Vec<_> = std::iter::once(first).chain(orders.try_iter()).take(BATCH).collect();
-            let bytes: Vec<u8> = batch.iter().flat_map(|command| &command.line).copied().collect();
-            let outcome = self.append(&bytes);
-            if let Err(error) = &outcome {
-                tracing::error!(%error, "the journal cannot be written");
-            }
-            for Command { stored, durable, .. } in batch {
-                if let (Some(stored), Ok(())) = (stored, &outcome) {
-                    lock(&self.state).hand_out(stored);
-                }
-                let told = outcome.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string()));
-                drop(durable.map(|durable| durable.send(told)));
-            }
-        }
-    }
-
-    /// Appends whole lines, or nothing: half a line would spoil the next one.
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.broken {
-            return Err(io::Error::other("the journal ends in half a line, because an earlier write failed"));
-        }
-        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
-        match written {
-            Ok(()) => self.length = self.length.saturating_add(bytes.len() as u64),
-            Err(_) => self.broken = self.file.set_len(self.length).is_err(),
-        }
-        written
-    }
-}
-
-impl State {
-    fn hand_out(&mut self, stored: Stored) {
-        if self.known.insert((stored.reference.clone(), stored.key.clone())) {
-            if let Some(entries) = &self.entries {
-                // Without anybody to take it, it waits for the next start.
-                drop(entries.send(stored));
-            }
-        }
-    }
-}
-
-/// Reads the file, and leaves only what is unfinished.
-fn load(file: &mut File, state: &mut State) -> io::Result<Vec<Stored>> {
-    let (mut reader, mut whole, mut position) = (BufReader::new(&*file), 0_u64, 0_usize);
-    let mut open = BTreeMap::new();
-    let mut news = HashMap::new();
-    let mut numbers = HashSet::new();
-    let mut text = Vec::new();
-    while reader.read_until(b'\n', &mut text)? > 0 {
-        if !text.ends_with(b"\n") {
-            break;
-        }
-        position = position.saturating_add(1);
-        whole = whole.saturating_add(text.len() as u64);
-        let malformed =
-            || io::Error::new(io::ErrorKind::InvalidData, format!("line {position} of the journal cannot be read"));
-        match serde_json::from_slice(&text).map_err(|_| malformed())? {
-            Line::Event { event: number, kind, reference, key, body } => {
-                let kind: EventKind = kind.parse().map_err(|_| malformed())?;
-                // What is finished goes by its number: one of two events would be lost without a word.
-                if !numbers.insert(number) {
-                    let problem =
-                        format!("line {position} repeats a number: two programs have written the journal at a time");
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-                }
-                let (reference, key) = (Box::<str>::from(reference), DedupKey::stored(&key));
-                state.next = state.next.max(number.saturating_add(1));
-                if state.known.insert((reference.clone(), key.clone())) {
-                    let event = Event::parse_as(kind, body.as_bytes()).map_err(|_| malformed())?;
-                    let stored = Stored { number, reference, key, event };
-                    news.insert(number, stored.news());
-                    open.insert(number, stored);
-                }
-            }
-            Line::Finished { finished } => {
-                open.remove(&finished);
-                state.finished.extend(news.remove(&finished));
-            }
-            Line::Rejected { rejected } => drop(open.remove(&rejected)),
-        }
-        text.clear();
-    }
-    file.set_len(whole)?;
-    open.retain(|_, stored| !state.finished.contains(&stored.news()));
-    Ok(open.into_values().collect())
-}
-
-#[cfg(unix)]
-fn options() -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    let mut options = OpenOptions::new();
-    // Names and numbers are its owner's affair.
-    options.read(true).append(true).create(true).mode(0o600);
-    options
-}
-
-#[cfg(not(unix))]
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
-    options
-}
-
-/// A new file is there only when its folder says so.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "of the shape of the other one")]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 impl fmt::Debug for Journal {

@@ -24,7 +24,7 @@ const MAC_DIGITS: usize = 64;
 ///
 /// Daraja signs nothing, but posts to the URL byte by byte as it was given. So the URL carries the proof: an HMAC-SHA256
 /// of what it is for and of your reference. Verifying needs no storage, and works when the answer to the request was
-/// lost. Such a URL is a secret: keep it out of logs.
+/// lost. Such a URL is a secret: keep it out of logs, and take another secret for each environment.
 ///
 /// ```
 /// use daraja::webhook::{Purpose, Reference, SignedUrls};

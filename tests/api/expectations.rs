@@ -12,6 +12,9 @@ use daraja::{
 const ID: &str = "ws_CO_1";
 const PAYER: &str = "254708374149";
 
+/// The receipt of money that came in as asked.
+type Verdict = Result<Option<&'static str>, Mismatch>;
+
 fn asked() -> Expected {
     let id: CheckoutRequestId = ID.parse().unwrap();
     Expected::new(Kes::from_cents(50_000)).payer(PAYER.parse().unwrap()).checkout_request_id(id)
@@ -35,29 +38,35 @@ fn notice(amount: &str, payer: &str) -> String {
     format!(r#"{{"TransID":"UJ65WSR9W7","TransAmount":"{amount}","MSISDN":"{payer}"}}"#)
 }
 
-fn compare(kind: EventKind, body: &str, expected: &Expected) -> Result<(), Mismatch> {
+fn compare(kind: EventKind, body: &str, expected: &Expected) -> Verdict {
     let event = Event::parse_as(kind, body.as_bytes()).unwrap();
     assert_eq!(event.kind(), kind, "{body}");
-    event.expect(expected)
+    event.expect(expected).map(|receipt| {
+        receipt.map(|receipt| {
+            assert_eq!(receipt.as_str(), "UJ65WSR9W7");
+            "UJ65WSR9W7"
+        })
+    })
 }
 
-fn amount(told: Option<i64>) -> Result<(), Mismatch> {
+fn amount(told: Option<i64>) -> Verdict {
     Err(Mismatch::Amount { asked: Kes::from_cents(50_000), told: told.map(Kes::from_cents) })
 }
 
-const OK: Result<(), Mismatch> = Ok(());
-const REQUEST: Result<(), Mismatch> = Err(Mismatch::Request);
-const OTHER_PAYER: Result<(), Mismatch> = Err(Mismatch::Payer);
+const PAID: Verdict = Ok(Some("UJ65WSR9W7"));
+const NO_MONEY: Verdict = Ok(None);
+const REQUEST: Verdict = Err(Mismatch::Request);
+const OTHER_PAYER: Verdict = Err(Mismatch::Payer);
 
 #[test]
 fn a_callback_is_compared_by_id_amount_and_payer() {
     for (body, expected) in [
-        (paid(ID, "500", PAYER), OK),
-        (paid(ID, "500.00", PAYER), OK),
-        (paid(ID, "\"500\"", PAYER), OK),
-        (paid(ID, "500", ""), OK),
-        (paid(ID, "500", "\"2547*****149\""), OK),
-        (paid(ID, "500", "\"0708374149\""), OK),
+        (paid(ID, "500", PAYER), PAID),
+        (paid(ID, "500.00", PAYER), PAID),
+        (paid(ID, "\"500\"", PAYER), PAID),
+        (paid(ID, "500", ""), PAID),
+        (paid(ID, "500", "\"2547*****149\""), PAID),
+        (paid(ID, "500", "\"0708374149\""), PAID),
         (paid(ID, "499", PAYER), amount(Some(49_900))),
         (paid(ID, "501", PAYER), amount(Some(50_100))),
         (paid(ID, "500.01", PAYER), amount(Some(50_001))),
@@ -75,9 +84,9 @@ fn a_callback_is_compared_by_id_amount_and_payer() {
         (paid("ws_CO_11", "500", PAYER), REQUEST),
         (paid("ws_CO_2", "5", "254700000001"), REQUEST),
         // Of what was not paid only the id is compared.
-        (callback(ID, "1032", ""), OK),
+        (callback(ID, "1032", ""), NO_MONEY),
         (callback("ws_CO_2", "1032", ""), REQUEST),
-        (callback(ID, "0", ""), OK),
+        (callback(ID, "0", ""), NO_MONEY),
         (callback("ws_CO_2", "0", ""), REQUEST),
     ] {
         assert_eq!(compare(Stk, &body, &asked()), expected, "{body}");
@@ -87,9 +96,9 @@ fn a_callback_is_compared_by_id_amount_and_payer() {
 #[test]
 fn what_was_not_said_to_be_expected_is_not_compared() {
     let any = || Expected::new(Kes::from_cents(50_000));
-    assert_eq!(compare(Stk, &paid("ws_CO_2", "500", "254700000001"), &any()), OK);
+    assert_eq!(compare(Stk, &paid("ws_CO_2", "500", "254700000001"), &any()), PAID);
     assert_eq!(compare(Stk, &paid("ws_CO_2", "501", "254700000001"), &any()), amount(Some(50_100)));
-    assert_eq!(compare(Stk, &paid("ws_CO_2", "500", PAYER), &asked().checkout_request_id(None)), OK);
+    assert_eq!(compare(Stk, &paid("ws_CO_2", "500", PAYER), &asked().checkout_request_id(None)), PAID);
     let payer: Msisdn = "254700000001".parse().unwrap();
     assert_eq!(compare(Stk, &paid("ws_CO_2", "500", PAYER), &any().payer(payer)), OTHER_PAYER);
 }
@@ -98,11 +107,11 @@ fn what_was_not_said_to_be_expected_is_not_compared() {
 fn a_confirmation_is_compared_by_amount_and_by_what_is_seen_of_the_payer() {
     let hash = "0d2f4e1c".repeat(8);
     for (body, expected) in [
-        (notice("500.00", PAYER), OK),
-        (notice("500.00", "2547 ***** 149"), OK),
-        (notice("500.00", "25470****149"), OK),
-        (notice("500.00", &hash), OK),
-        (notice("500.00", ""), OK),
+        (notice("500.00", PAYER), PAID),
+        (notice("500.00", "2547 ***** 149"), PAID),
+        (notice("500.00", "25470****149"), PAID),
+        (notice("500.00", &hash), PAID),
+        (notice("500.00", ""), PAID),
         (notice("500.00", "2547 ***** 126"), OTHER_PAYER),
         (notice("500.00", "2541 ***** 149"), OTHER_PAYER),
         (notice("500.00", "254700000001"), OTHER_PAYER),
@@ -182,4 +191,25 @@ fn each_kind_is_acknowledged_as_daraja_documents_it() {
     let read: serde_json::Value = serde_json::from_str(&hostile).unwrap();
     assert_eq!(read["ResultCode"], "0");
     assert_eq!(read["ThirdPartyTransID"], "a\",\"ResultCode\":\"C2B00016\n");
+}
+
+#[test]
+fn a_confirmation_is_compared_by_the_account_that_was_typed() {
+    let typed = |account: &str| notice("500.00", "").replace('}', &format!(r#","BillRefNumber":"{account}"}}"#));
+    let of_account = || asked().account("INV-001".parse().unwrap());
+    for (account, expected) in [
+        ("INV-001", PAID),
+        ("inv-001", PAID),
+        (" INV-001 ", PAID),
+        ("INV-002", REQUEST),
+        ("INV-0011", REQUEST),
+        ("INV 001", REQUEST),
+        ("", REQUEST),
+    ] {
+        assert_eq!(compare(C2bConfirmation, &typed(account), &of_account()), expected, "{account}");
+    }
+    assert_eq!(compare(C2bConfirmation, &notice("500.00", ""), &of_account()), REQUEST);
+    assert_eq!(compare(C2bConfirmation, &typed("INV-002"), &asked()), PAID);
+    // A callback does not tell it.
+    assert_eq!(compare(Stk, &paid(ID, "500", PAYER), &of_account()), PAID);
 }

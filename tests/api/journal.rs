@@ -170,22 +170,25 @@ async fn a_spoilt_line_in_the_middle_is_an_error_and_changes_nothing() {
     }
     journal.close().await.unwrap();
     let good = desk.text();
-    for spoilt in [
-        "\n",
-        "{}\n",
-        "{\"event\":1}\n",
-        "garbage\n",
-        "{\"event\":0,\"kind\":\"new-kind\",\"reference\":\"a\",\"key\":\"k\",\"body\":\"{}\"}\n",
-        "{\"event\":7,\"kind\":\"stk\",\"reference\":\"a7\",\"key\":\"k\",\"body\":\"<html>\"}\n",
+    for (spoilt, problem) in [
+        ("\n", "cannot be read"),
+        ("{}\n", "cannot be read"),
+        ("{\"event\":1}\n", "cannot be read"),
+        ("garbage\n", "cannot be read"),
+        (
+            "{\"event\":0,\"kind\":\"new-kind\",\"reference\":\"a\",\"key\":\"k\",\"body\":\"{}\"}\n",
+            "is of a kind that this version does not know",
+        ),
+        (
+            "{\"event\":7,\"kind\":\"stk\",\"reference\":\"a7\",\"key\":\"k\",\"body\":\"<html>\"}\n",
+            "holds a body that cannot be read",
+        ),
     ] {
         let text = format!("{spoilt}{good}");
         fs::write(desk.path(), &text).unwrap();
         let error = Journal::open(desk.path()).unwrap_err();
-        assert_eq!(
-            (error.kind(), error.to_string().as_str()),
-            (io::ErrorKind::InvalidData, "line 1 of the journal cannot be read"),
-            "{spoilt}"
-        );
+        let problem = format!("line 1 of the journal {problem}");
+        assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::InvalidData, problem), "{spoilt}");
         assert_eq!(desk.text(), text);
     }
 }
@@ -365,7 +368,7 @@ async fn two_programs_at_a_time_lose_nothing_without_a_word() {
     one.close().await.unwrap();
     other.close().await.unwrap();
     let error = Journal::open(desk.path()).unwrap_err();
-    let words = "line 2 repeats a number: two programs have written the journal at a time";
+    let words = "line 2 of the journal repeats a number: two programs have written it at a time";
     assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::InvalidData, words));
     assert_eq!(desk.text().lines().count(), 2);
 }
@@ -430,4 +433,58 @@ async fn what_cannot_be_written_is_an_error_and_half_of_it_is_taken_back() {
     assert!(run.status.success() && told.contains("1 passed"), "{told}{}", String::from_utf8_lossy(&run.stderr));
     assert_eq!(desk.given().await, [("a".to_owned(), Stk), ("b".to_owned(), Stk)]);
     assert_eq!(desk.text().lines().count(), 2);
+}
+
+#[tokio::test]
+async fn what_was_finished_before_the_end_is_on_the_disk_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("callbacks.jsonl");
+    let (journal, mut unfinished) = Journal::open(&path).unwrap();
+    for number in 0..200 {
+        let body =
+            format!(r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"ws_CO_{number}","ResultCode":1032}}}}}}"#);
+        let event = Event::parse(body.as_bytes()).unwrap();
+        journal.store("attempt", &event, body.as_bytes()).await.unwrap();
+    }
+    journal.close().await.unwrap();
+    while let Some(entry) = unfinished.next().await {
+        assert_eq!(entry.finish(), Finished::First);
+    }
+    // At once, as a program that ends here would leave it.
+    let left = fs::read_to_string(&path).unwrap();
+    assert_eq!(left.matches("\"finished\"").count(), 200);
+}
+
+#[tokio::test]
+async fn what_was_put_back_comes_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, mut unfinished) = Journal::open(folder.path().join("callbacks.jsonl")).unwrap();
+    for id in ["ws_CO_1", "ws_CO_2"] {
+        let body = format!(r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"{id}","ResultCode":1032}}}}}}"#);
+        journal.store(id, &Event::parse(body.as_bytes()).unwrap(), body.as_bytes()).await.unwrap();
+    }
+    let first = unfinished.next().await.unwrap();
+    assert_eq!(first.reference(), "ws_CO_1");
+    first.put_back();
+    for reference in ["ws_CO_2", "ws_CO_1"] {
+        let entry = unfinished.next().await.unwrap();
+        assert_eq!(entry.reference(), reference);
+        assert_eq!(entry.finish(), Finished::First);
+    }
+    journal.close().await.unwrap();
+    assert!(unfinished.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_credential_in_an_unknown_shape_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("callbacks.jsonl");
+    let (journal, _unfinished) = Journal::open(&path).unwrap();
+    let body = br#"[{"SecurityCredential":"planted"}]"#;
+    journal.store("attempt", &Event::parse(body).unwrap(), body).await.unwrap();
+    assert!(!fs::read_to_string(&path).unwrap().contains("planted"));
+    journal.close().await.unwrap();
+    drop(journal);
+    let (_journal, mut unfinished) = Journal::open(&path).unwrap();
+    assert_eq!(unfinished.next().await.unwrap().reference(), "attempt");
 }

@@ -1,0 +1,207 @@
+//! The journal's file: its lines, the thread that writes them, and how they are read again.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+    fs::{File, OpenOptions},
+    io::{self, BufRead, BufReader, Write},
+    path::Path,
+    sync::{Arc, Mutex, mpsc},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::{State, Stored, lock};
+use crate::{
+    QueueTimeout,
+    webhook::{DedupKey, Event, EventKind},
+};
+
+/// A line of the file.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Line<'a> {
+    Event { event: u64, kind: Cow<'a, str>, reference: Cow<'a, str>, key: Cow<'a, str>, body: Cow<'a, str> },
+    Finished { finished: u64 },
+    Rejected { rejected: u64 },
+}
+
+impl Line<'_> {
+    pub(super) fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+impl Stored {
+    /// The line that stores it.
+    pub(super) fn line(&self, body: &[u8]) -> io::Result<Vec<u8>> {
+        let body = match &self.event {
+            Event::QueueTimeout(timeout) => ids_of(timeout).into(),
+            // A request that came back in a shape that nobody knows.
+            Event::Unknown(unknown) if unknown.raw().contains("SecurityCredential") => "null".into(),
+            _ => String::from_utf8_lossy(body),
+        };
+        let (kind, reference) = (self.event.kind().as_str().into(), (*self.reference).into());
+        Line::Event { event: self.number, kind, reference, key: self.key.as_str().into(), body }.to_bytes()
+    }
+}
+
+/// What is kept of a queue timeout.
+fn ids_of(timeout: &QueueTimeout) -> String {
+    let own = timeout.originator_conversation_id.as_ref().map(AsRef::<str>::as_ref);
+    let gateway = timeout.conversation_id.as_ref().map(AsRef::<str>::as_ref);
+    json!({ "OriginatorConversationID": own, "ConversationID": gateway }).to_string()
+}
+
+/// What the thread is to write.
+pub(super) struct Command {
+    /// Empty, to learn when all that was given before is on the disk.
+    pub(super) line: Vec<u8>,
+    /// What to hand out then.
+    pub(super) stored: Option<Stored>,
+    /// Who waits for it.
+    pub(super) durable: Option<oneshot::Sender<io::Result<()>>>,
+}
+
+/// The thread that writes: all that waits goes to the disk together.
+pub(super) struct Writer {
+    file: File,
+    /// Up to here all lines are whole.
+    length: u64,
+    state: Arc<Mutex<State>>,
+    broken: bool,
+}
+
+/// How many lines are written together at most.
+const BATCH: usize = 1_024;
+
+impl Writer {
+    pub(super) fn new(file: File, state: Arc<Mutex<State>>) -> io::Result<Self> {
+        Ok(Self { length: file.metadata()?.len(), file, state, broken: false })
+    }
+
+    pub(super) fn run(mut self, orders: &mpsc::Receiver<Command>) {
+        while let Ok(first) = orders.recv() {
+            let batch: Vec<_> = std::iter::once(first).chain(orders.try_iter()).take(BATCH).collect();
+            let bytes: Vec<u8> = batch.iter().flat_map(|command| &command.line).copied().collect();
+            let outcome = self.append(&bytes);
+            if let Err(error) = &outcome {
+                tracing::error!(%error, "the journal cannot be written");
+            }
+            for Command { stored, durable, .. } in batch {
+                if let (Some(stored), Ok(())) = (stored, &outcome) {
+                    lock(&self.state).hand_out(stored);
+                }
+                let told = outcome.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string()));
+                drop(durable.map(|durable| durable.send(told)));
+            }
+        }
+    }
+
+    /// Appends whole lines, or nothing: half a line would spoil the next one.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.broken {
+            return Err(io::Error::other("the journal ends in half a line, because an earlier write failed"));
+        }
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => self.length = self.length.saturating_add(bytes.len() as u64),
+            Err(_) => self.broken = self.file.set_len(self.length).is_err(),
+        }
+        written
+    }
+}
+
+/// Reads the file, and leaves only what is unfinished. What was cut short at its end is cut off.
+pub(super) fn load(file: &mut File, state: &mut State) -> io::Result<Vec<Stored>> {
+    let (mut reader, mut whole, mut position) = (BufReader::new(&*file), 0_u64, 0_usize);
+    let mut loaded = Loaded::default();
+    let mut text = Vec::new();
+    while reader.read_until(b'\n', &mut text)? > 0 && text.ends_with(b"\n") {
+        position = position.saturating_add(1);
+        whole = whole.saturating_add(text.len() as u64);
+        let problem = match serde_json::from_slice(&text) {
+            Ok(line) => loaded.take(line, state).err(),
+            Err(_) => Some("cannot be read"),
+        };
+        if let Some(problem) = problem {
+            let problem = format!("line {position} of the journal {problem}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
+        text.clear();
+    }
+    file.set_len(whole)?;
+    let unfinished = loaded.open.into_values().filter(|stored| !state.finished.contains(&stored.news()));
+    Ok(unfinished.collect())
+}
+
+/// What the lines read so far come to.
+#[derive(Default)]
+struct Loaded {
+    open: BTreeMap<u64, Stored>,
+    news: HashMap<u64, DedupKey>,
+    numbers: HashSet<u64>,
+}
+
+impl Loaded {
+    fn take(&mut self, line: Line<'_>, state: &mut State) -> Result<(), &'static str> {
+        match line {
+            Line::Event { event: number, kind, reference, key, body } => {
+                // What is finished goes by its number: one of two events would be lost without a word.
+                if !self.numbers.insert(number) {
+                    return Err("repeats a number: two programs have written it at a time");
+                }
+                let kind: EventKind = kind.parse().map_err(|_| "is of a kind that this version does not know")?;
+                let (reference, key) = (Box::<str>::from(reference), DedupKey::stored(&key));
+                state.next = state.next.max(number.saturating_add(1));
+                if state.known.insert((reference.clone(), key.clone())) {
+                    let event =
+                        Event::parse_as(kind, body.as_bytes()).map_err(|_| "holds a body that cannot be read")?;
+                    let stored = Stored { number, reference, key, event };
+                    self.news.insert(number, stored.news());
+                    self.open.insert(number, stored);
+                }
+            }
+            Line::Finished { finished } => {
+                self.open.remove(&finished);
+                state.finished.extend(self.news.remove(&finished));
+            }
+            Line::Rejected { rejected } => drop(self.open.remove(&rejected)),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+pub(super) fn options() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let mut options = OpenOptions::new();
+    // Names and numbers are its owner's affair.
+    options.read(true).append(true).create(true).mode(0o600);
+    options
+}
+
+#[cfg(not(unix))]
+pub(super) fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    options
+}
+
+/// A new file is there only when its folder says so.
+#[cfg(unix)]
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "of the shape of the other one")]
+pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
