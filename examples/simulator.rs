@@ -17,6 +17,11 @@ use daraja::{
     simulator::{PAYOUT_SCENARIOS, SCENARIOS, Served, Simulator},
 };
 
+#[path = "shared/stop.rs"]
+mod stop;
+
+use stop::stop_signal;
+
 /// A local Daraja for programs in any language: no account is needed and no real money can move.
 #[derive(Parser)]
 struct Options {
@@ -105,26 +110,6 @@ fn introduce(simulator: &Simulator, served: &Served, urls: &ResultUrls) {
     }
     row("all others", "are paid, as long as the utility account holds enough");
     say(format_args!("\nCtrl-C stops it."));
-}
-
-/// Ends with Ctrl-C, and on Unix with the signal that `kill` sends.
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupted.recv() => {}
-            _ = terminated.recv() => {}
-        }
-    })
-}
-
-/// Ends with Ctrl-C.
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    Ok(async { drop(tokio::signal::ctrl_c().await) })
 }
 
 fn row(name: &str, value: impl Display) {

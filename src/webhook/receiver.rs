@@ -62,6 +62,12 @@ impl<'a> Delivery<'a> {
         Self { peer: peer.into(), path, body, forwarded_for: Vec::new(), forwarded: Vec::new() }
     }
 
+    /// The body, to be stored as it came.
+    #[must_use]
+    pub fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
     /// A line of the header `X-Forwarded-For`; there may be several, in their order.
     pub fn forwarded_for(mut self, line: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
         self.forwarded_for.push(line.as_ref());
