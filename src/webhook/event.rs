@@ -60,19 +60,19 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// [`Event::Stk`]: `stk`
+    /// [`Event::Stk`], in one word `stk`.
     Stk,
-    /// [`Event::Result`]: `result`
+    /// [`Event::Result`], in one word `result`.
     Result,
-    /// [`Event::QueueTimeout`]: `timeout`
+    /// [`Event::QueueTimeout`], in one word `timeout`.
     QueueTimeout,
-    /// [`Event::C2b`] at the validation URL: `c2b-validation`
+    /// [`Event::C2b`] at the validation URL, in one word `c2b-validation`.
     C2bValidation,
-    /// [`Event::C2b`] at the confirmation URL: `c2b-confirmation`
+    /// [`Event::C2b`] at the confirmation URL, in one word `c2b-confirmation`.
     C2bConfirmation,
-    /// [`Event::C2b`] without its URL: `c2b`
+    /// [`Event::C2b`] without its URL, in one word `c2b`.
     C2b,
-    /// [`Event::Unknown`]: `unknown`
+    /// [`Event::Unknown`], in one word `unknown`.
     Unknown,
 }
 
