@@ -3,13 +3,18 @@
 use daraja::{
     Accepted, AccountBalanceQuery, AccountBalanceResult, Advice, Answer, B2cAccepted, B2cPayment, B2cResult,
     Certificate, Client, Credentials, Environment, Error, Initiator, InitiatorPassword, Limits, Merchant, Msisdn,
-    NextStep, Party, Payout, PayoutState, QueueTimeout, ResultUrls, Reversal, ReversalResult, Rules,
+    NextStep, Party, Payer, Payout, PayoutState, QueueTimeout, ResultUrls, Reversal, ReversalResult, Rules,
     SecurityCredential, Settings, Shillings, StkAccepted, StkCallback, StkPush, StkQuery, StkStatus,
     TransactionStatusQuery, TransactionStatusResult,
+    c2b::C2bNotice,
+    initiated::ResultEnvelope,
     simulator::{Served, Simulator},
     stk::{Settled, Wait},
     transport::{Transport, TransportError, reqwest::ReqwestTransport},
-    webhook::{Event, Inbox},
+    webhook::{
+        Ack, DedupKey, Delivery, Entry, Event, Expected, Inbox, Journal, Mismatch, Receiver, Reference, Refused,
+        SignedUrls, Sources, Unfinished,
+    },
 };
 
 fn crosses_threads<T: Send + Sync + 'static>() {}
@@ -24,6 +29,9 @@ fn public_types_cross_threads() {
     crosses_threads::<Served>();
     crosses_threads::<Inbox>();
     crosses_threads::<Event>();
+    crosses_threads::<(Receiver, Delivery<'static>, Refused, SignedUrls, Sources, Reference)>();
+    crosses_threads::<(Journal, Unfinished, Entry)>();
+    crosses_threads::<(ResultEnvelope, C2bNotice, Payer, DedupKey, Expected, Ack)>();
     crosses_threads::<Merchant>();
     crosses_threads::<StkPush>();
     crosses_threads::<StkQuery>();
@@ -47,6 +55,8 @@ fn handles_and_values_are_cloned() {
     is_cloned::<(B2cPayment, TransactionStatusQuery, AccountBalanceQuery, Reversal, Payout, PayoutState, NextStep)>();
     is_cloned::<(B2cResult, TransactionStatusResult, AccountBalanceResult, ReversalResult, QueueTimeout)>();
     is_cloned::<(Accepted, B2cAccepted)>();
+    is_cloned::<(Event, ResultEnvelope, C2bNotice, Payer, DedupKey, Expected, Ack)>();
+    is_cloned::<(Receiver, Delivery<'_>, SignedUrls, Sources, Reference, Journal)>();
     is_cloned::<(StkAccepted, StkCallback, StkStatus, Settled, Error, ReqwestTransport)>();
 }
 
@@ -59,6 +69,8 @@ fn errors_are_errors() {
     is_an_error::<daraja::error::ConfigError>();
     is_an_error::<daraja::error::DecodeError>();
     is_an_error::<daraja::error::StillPending>();
+    is_an_error::<Refused>();
+    is_an_error::<Mismatch>();
 }
 
 #[test]
@@ -73,6 +85,12 @@ fn public_futures_can_be_spawned() {
     let payment = B2cPayment::new(&simulator.initiator(), code, recipient, amount, simulator.result_urls());
     is_sent(&client.send(&payment));
     is_sent(&simulator.next_result());
+    let event = Event::parse(b"{}").expect("an event");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (journal, mut unfinished) = Journal::open(folder.path().join("journal")).expect("a journal");
+    is_sent(&journal.store("attempt-1", &event, b"{}"));
+    is_sent(&journal.close());
+    is_sent(&unfinished.next());
     is_sent(&client.warm_up());
     is_sent(&simulator.deliver_to(&inbox));
     is_sent(&simulator.serve("127.0.0.1:0"));

@@ -46,6 +46,7 @@ macro_rules! tests {
                 what_was_not_finished_is_taken_up_at_the_start,
                 a_kill_in_the_middle_loses_nothing_that_was_answered,
                 a_polite_stop_finishes_what_was_answered,
+                a_polite_stop_works_off_what_is_left,
                 a_setting_that_is_missing_is_named,
                 a_second_program_does_not_touch_the_journal,
             ]

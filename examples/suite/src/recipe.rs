@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
+    process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -99,9 +99,14 @@ impl Setup {
     /// Starts it where it cannot start, and gives what it says.
     pub fn start_in_vain(&self) -> String {
         let mut child = self.spawn();
-        let stderr = read(child.stderr.take().expect("it is piped"));
-        assert!(!child.wait().expect("it ends").success(), "it started all the same");
-        stderr
+        let stderr = child.stderr.take().expect("it is piped");
+        let log = thread::spawn(move || read(stderr));
+        let Some(status) = ended(&mut child, Duration::from_secs(10)) else {
+            drop(child.kill());
+            panic!("it started all the same: {}", log.join().expect("the log"));
+        };
+        assert!(!status.success(), "it ended well");
+        log.join().expect("the log")
     }
 
     fn spawn(&self) -> Child {
@@ -164,15 +169,8 @@ impl Recipe {
     }
 
     /// Waits until it has ended, and looks for what must not be in its log.
-    fn end(&mut self) -> std::process::ExitStatus {
-        let started = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
-                break status;
-            }
-            assert!(started.elapsed() < Duration::from_mins(1), "it does not end");
-            thread::sleep(Duration::from_millis(10));
-        };
+    fn end(&mut self) -> ExitStatus {
+        let status = ended(&mut self.child, Duration::from_mins(1)).expect("it ends");
         let logs = [self.log.take(), self.stdout.take()];
         for log in logs.into_iter().flatten().map(|log| log.join().expect("the log")) {
             for planted in PLANTED {
@@ -189,6 +187,18 @@ impl Drop for Recipe {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// How it ended, if it does so in this time.
+fn ended(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    let started = Instant::now();
+    while started.elapsed() < patience {
+        if let Some(status) = child.try_wait().expect("it can be waited for") {
+            return Some(status);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    None
 }
 
 /// Where it says that it listens, and all else that it prints.

@@ -12,6 +12,7 @@ use std::{
 };
 
 use daraja::webhook::{Event, Journal};
+use tokio::task::JoinSet;
 
 use crate::{
     Disk, Recipe, Setup,
@@ -22,14 +23,7 @@ use crate::{
 /// What another process had accepted before it died.
 pub fn what_was_not_finished_is_taken_up_at_the_start(program: &Path) {
     let setup = Setup::of(program);
-    run(async {
-        let (journal, _unfinished) = Journal::open(setup.journal()).expect("a journal");
-        for number in 0..5 {
-            let body = cancelled(&format!("ws_CO_{number}"));
-            let event = Event::parse(body.as_bytes()).expect("an event");
-            journal.store(format!("attempt-{number}"), &event, body.as_bytes()).await.expect("it is stored");
-        }
-    });
+    leave_unfinished(&setup, 5);
     // The last line was cut short by the death.
     let text = std::fs::read_to_string(setup.journal()).expect("the journal");
     std::fs::write(setup.journal(), format!("{text}{}", r#"{"event":5,"kind":"stk","refer"#)).expect("written");
@@ -43,6 +37,34 @@ pub fn what_was_not_finished_is_taken_up_at_the_start(program: &Path) {
     // And not once more at the next start.
     setup.start().stop();
     setup.disk().assert_each_finished_once();
+}
+
+/// Stores so many events, as another process that worked on none of them.
+fn leave_unfinished(setup: &Setup, count: usize) {
+    run(async {
+        let (journal, _unfinished) = Journal::open(setup.journal()).expect("a journal");
+        let mut stores = JoinSet::new();
+        for number in 0..count {
+            let journal = journal.clone();
+            stores.spawn(async move {
+                let body = cancelled(&id(number));
+                let event = Event::parse(body.as_bytes()).expect("an event");
+                journal.store(format!("attempt-{number}"), &event, body.as_bytes()).await
+            });
+        }
+        stores.join_all().await.into_iter().for_each(|stored| stored.expect("it is stored"));
+    });
+}
+
+/// A stop with work left: all of it is done before the end.
+pub fn a_polite_stop_works_off_what_is_left(program: &Path) {
+    const LEFT: usize = 30_000;
+    let setup = Setup::of(program);
+    leave_unfinished(&setup, LEFT);
+    setup.start().stop();
+    let disk = setup.disk();
+    assert_eq!(disk.events.len(), LEFT);
+    disk.assert_each_finished_once();
 }
 
 /// Posts deliveries from several threads, and notes which were answered with a success.
