@@ -7,7 +7,7 @@
 //! # In three lines
 //!
 //! A web framework gives the peer's address, the path and the raw body; an event and the reference of the attempt come
-//! out, or a refusal that knows its HTTP status. The directories beside `examples/` wire this into axum, actix-web,
+//! out, or a refusal that knows its HTTP status. The directories in `examples/` wire this into axum, actix-web,
 //! Rocket, warp, poem and hyper.
 //!
 #![cfg_attr(feature = "crypto", doc = "```")]
