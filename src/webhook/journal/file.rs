@@ -67,12 +67,20 @@ pub(super) struct Command {
     pub(super) durable: Option<oneshot::Sender<io::Result<()>>>,
 }
 
+impl Command {
+    fn is_note(&self) -> bool {
+        self.durable.is_none()
+    }
+}
+
 /// The thread that writes: all that waits goes to the disk together.
 pub(super) struct Writer {
     file: File,
     /// Up to here all lines are whole.
     length: u64,
     state: Arc<Mutex<State>>,
+    /// Notes that could not be written, and that nobody waits for: without them what is done would be done again.
+    owed: Vec<u8>,
     broken: bool,
 }
 
@@ -81,14 +89,13 @@ const BATCH: usize = 1_024;
 
 impl Writer {
     pub(super) fn new(file: File, state: Arc<Mutex<State>>) -> io::Result<Self> {
-        Ok(Self { length: file.metadata()?.len(), file, state, broken: false })
+        Ok(Self { length: file.metadata()?.len(), file, state, owed: Vec::new(), broken: false })
     }
 
     pub(super) fn run(mut self, orders: &mpsc::Receiver<Command>) {
         while let Ok(first) = orders.recv() {
             let batch: Vec<_> = std::iter::once(first).chain(orders.try_iter()).take(BATCH).collect();
-            let bytes: Vec<u8> = batch.iter().flat_map(|command| &command.line).copied().collect();
-            let outcome = self.append(&bytes);
+            let outcome = self.write(&batch);
             if let Err(error) = &outcome {
                 tracing::error!(%error, "the journal cannot be written");
             }
@@ -102,10 +109,27 @@ impl Writer {
         }
     }
 
+    /// Writes what is still owed, and the batch. Notes that it cannot write it owes.
+    fn write(&mut self, batch: &[Command]) -> io::Result<()> {
+        let lines = |notes: bool| {
+            let wanted = batch.iter().filter(move |command| !notes || command.is_note());
+            wanted.flat_map(|command| &command.line).copied()
+        };
+        let bytes: Vec<u8> = self.owed.iter().copied().chain(lines(false)).collect();
+        let written = self.append(&bytes);
+        match written {
+            Ok(()) => self.owed.clear(),
+            Err(_) => self.owed.extend(lines(true)),
+        }
+        written
+    }
+
     /// Appends whole lines, or nothing: half a line would spoil the next one.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.broken {
-            return Err(io::Error::other("the journal ends in half a line, because an earlier write failed"));
+            let half = |_| io::Error::other("the journal ends in half a line, because an earlier write failed");
+            self.file.set_len(self.length).map_err(half)?;
+            self.broken = false;
         }
         let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
         match written {
@@ -204,4 +228,32 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
 #[expect(clippy::unnecessary_wraps, reason = "of the shape of the other one")]
 pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    fn note(finished: u64) -> Command {
+        Command { line: Line::Finished { finished }.to_bytes().unwrap(), stored: None, durable: None }
+    }
+
+    #[test]
+    fn what_was_done_while_the_disk_was_full_is_noted_afterwards_once() {
+        let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut writer = Writer::new(full, Arc::default()).unwrap();
+        let (durable, _told) = oneshot::channel();
+        let event = Command { line: b"an event that was refused\n".to_vec(), stored: None, durable: Some(durable) };
+        assert!(writer.write(&[note(1), event]).is_err());
+        assert!(writer.write(&[note(2)]).is_err());
+
+        // There is room again.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        writer.file = options().open(file.path()).unwrap();
+        for number in [3, 4] {
+            writer.write(&[note(number)]).unwrap();
+        }
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        assert_eq!(text, "{\"finished\":1}\n{\"finished\":2}\n{\"finished\":3}\n{\"finished\":4}\n");
+    }
 }
