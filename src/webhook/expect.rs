@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::Event;
 use crate::{
-    AccountReference, CheckoutRequestId, Kes, Msisdn, Payer, ReceiptNumber, StkCallback, StkOutcome, c2b::C2bNotice,
+    AccountReference, CheckoutRequestId, Kes, Msisdn, Payer, ReceiptNumber, ShortCode, StkCallback, StkOutcome,
+    c2b::C2bNotice,
 };
 
 /// What was asked of a customer, to compare a delivery with: take it from your own row of the attempt, which the
@@ -41,6 +42,7 @@ pub struct Expected {
     payer: Option<Msisdn>,
     checkout_request_id: Option<CheckoutRequestId>,
     account: Option<AccountReference>,
+    short_code: Option<ShortCode>,
 }
 
 /// How a delivery differs from what was asked.
@@ -63,7 +65,7 @@ pub enum Mismatch {
 impl Expected {
     /// What was asked for: `Shillings`, as the push has them, or `Kes`.
     pub fn new(amount: impl Into<Kes>) -> Self {
-        Self { amount: amount.into(), payer: None, checkout_request_id: None, account: None }
+        Self { amount: amount.into(), payer: None, checkout_request_id: None, account: None, short_code: None }
     }
 
     /// Whose phone was asked. A masked number is compared by the digits that it shows; one that is not told is let pass.
@@ -82,6 +84,14 @@ impl Expected {
     /// spaces around it are not compared. Without it, a notice of the same amount could be anybody's.
     pub fn account(mut self, account: AccountReference) -> Self {
         self.account = Some(account);
+        self
+    }
+
+    /// Who was to be paid: your PayBill, or your till's store number. Only the notice tells it. The confirmation URL is one
+    /// for all payments: whoever learns it can register it for a PayBill of his own, and pay himself under your account's
+    /// name.
+    pub fn short_code(mut self, short_code: ShortCode) -> Self {
+        self.short_code = Some(short_code);
         self
     }
 
@@ -108,6 +118,9 @@ impl Expected {
         let receipt = notice.proof().ok_or(Mismatch::Request)?;
         let typed = notice.reference.as_deref().unwrap_or_default().trim();
         if self.account.as_ref().is_some_and(|account| !account.as_str().eq_ignore_ascii_case(typed)) {
+            return Err(Mismatch::Request);
+        }
+        if self.short_code.is_some() && self.short_code != notice.short_code {
             return Err(Mismatch::Request);
         }
         self.compare_money(notice.amount, notice.payer.as_ref())?;

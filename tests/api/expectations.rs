@@ -213,3 +213,16 @@ fn a_confirmation_is_compared_by_the_account_that_was_typed() {
     // A callback does not tell it.
     assert_eq!(compare(Stk, &paid(ID, "500", PAYER), &of_account()), PAID);
 }
+
+#[test]
+fn a_confirmation_of_money_that_somebody_else_got_is_about_another_request() {
+    let to = |code: &str| notice("500.00", "").replace('}', &format!(r#","BusinessShortCode":"{code}"}}"#));
+    let ours = || asked().short_code("600966".parse().unwrap());
+    for (code, expected) in [("600966", PAID), ("600967", REQUEST), ("", REQUEST), ("rubbish", REQUEST)] {
+        assert_eq!(compare(C2bConfirmation, &to(code), &ours()), expected, "{code}");
+    }
+    assert_eq!(compare(C2bConfirmation, &notice("500.00", ""), &ours()), REQUEST);
+    assert_eq!(compare(C2bConfirmation, &to("600967"), &asked()), PAID);
+    // A callback does not tell it.
+    assert_eq!(compare(Stk, &paid(ID, "500", PAYER), &ours()), PAID);
+}

@@ -15,6 +15,8 @@ use tokio::{net::TcpListener, time::timeout};
 
 #[path = "../../shared/desk.rs"]
 mod desk;
+#[path = "../../shared/patience.rs"]
+mod patience;
 #[path = "../../shared/stop.rs"]
 mod stop;
 
@@ -33,7 +35,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Whatever the path: the desk knows its own.
     let routes = Router::new().fallback_service(post(callback).with_state(desk.clone()));
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stopped).await?;
+    let server = |stopped| axum::serve(listener, service).with_graceful_shutdown(stopped);
+    patience::serve(stopped, server).await.transpose()?;
     desk.close(worker).await
 }
 

@@ -37,6 +37,7 @@ pub struct Setup {
     folder: TempDir,
     variables: Vec<(&'static str, String)>,
     address: String,
+    file_kilobytes: Option<u32>,
 }
 
 impl Setup {
@@ -50,7 +51,7 @@ impl Setup {
             ("MPESA_CALLBACK_SOURCES", "127.0.0.1".to_owned()),
         ];
         let folder = tempfile::tempdir().expect("a folder");
-        Self { program: program.to_owned(), folder, variables, address: "127.0.0.1:0".to_owned() }
+        Self { program: program.to_owned(), folder, variables, address: "127.0.0.1:0".to_owned(), file_kilobytes: None }
     }
 
     /// With a setting of its own.
@@ -67,6 +68,13 @@ impl Setup {
     #[must_use]
     pub fn at(mut self, address: &str) -> Self {
         address.clone_into(&mut self.address);
+        self
+    }
+
+    /// With room for files of this size only, as on a disk that is nearly full.
+    #[must_use]
+    pub fn with_file_kilobytes(mut self, most: u32) -> Self {
+        self.file_kilobytes = Some(most);
         self
     }
 
@@ -110,7 +118,7 @@ impl Setup {
     }
 
     fn spawn(&self) -> Child {
-        Command::new(&self.program)
+        self.command()
             .args([self.address.as_str().as_ref(), self.journal().as_os_str()])
             // Nothing of the environment reaches it, and no .env file is near.
             .env_clear()
@@ -121,6 +129,15 @@ impl Setup {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the recipe can be started")
+    }
+
+    fn command(&self) -> Command {
+        let Some(most) = self.file_kilobytes else { return Command::new(&self.program) };
+        // In blocks of 512 bytes.
+        let limit = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", most * 2);
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &limit]).arg(&self.program);
+        command
     }
 }
 

@@ -13,6 +13,8 @@ use warp::{
 
 #[path = "../../shared/desk.rs"]
 mod desk;
+#[path = "../../shared/patience.rs"]
+mod patience;
 #[path = "../../shared/stop.rs"]
 mod stop;
 
@@ -35,7 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let desk = of_routes.clone();
         async move { callback(&desk, peer, &path, &headers, body).await.unwrap_or_else(refusal) }
     });
-    warp::serve(routes).incoming(listener).graceful(stopped).run().await;
+    patience::serve(stopped, |stopped| warp::serve(routes).incoming(listener).graceful(stopped).run()).await;
     desk.close(worker).await
 }
 

@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     fn note(finished: u64) -> Command {
-        Command { line: Line::Finished { finished }.to_bytes().unwrap(), stored: None, durable: None }
+        Command { line: Line::Finished { finished }.to_bytes().expect("a line"), stored: None, durable: None }
     }
 
     #[test]
