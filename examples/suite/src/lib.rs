@@ -47,6 +47,9 @@ macro_rules! tests {
                 a_kill_in_the_middle_loses_nothing_that_was_answered,
                 a_polite_stop_finishes_what_was_answered,
                 a_polite_stop_works_off_what_is_left,
+                a_polite_stop_waits_for_a_delivery_in_the_middle,
+                a_polite_stop_does_not_wait_for_strangers,
+                what_cannot_be_stored_is_no_success,
                 a_setting_that_is_missing_is_named,
                 a_second_program_does_not_touch_the_journal,
             ]

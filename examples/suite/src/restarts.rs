@@ -2,13 +2,14 @@
 
 use std::{
     collections::BTreeSet,
+    io::Write,
     path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use daraja::webhook::{Event, Journal};
@@ -16,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     Disk, Recipe, Setup,
-    post::{cancelled, paid, post},
+    post::{answer, cancelled, connect, paid, post},
     run,
 };
 
@@ -160,6 +161,60 @@ pub fn a_polite_stop_finishes_what_was_answered(program: &Path) {
     let answered = storm.end();
     assert!(answered.len() > DELIVERIES / 4 && answered.len() < DELIVERIES, "{} were answered", answered.len());
     assert_nothing_lost(&setup.disk(), &answered);
+}
+
+/// A delivery that is half here when the stop comes is taken, answered and worked on.
+pub fn a_polite_stop_waits_for_a_delivery_in_the_middle(program: &Path) {
+    let setup = Setup::of(program);
+    let recipe = setup.start();
+    let (url, body) = (recipe.urls().stk(&"half".parse().expect("a reference")), cancelled("ws_CO_1"));
+    let (first, second) = body.as_bytes().split_at(100);
+    let mut stream = connect(recipe.address).expect("a connection");
+    let head = format!("POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", url.path(), body.len());
+    stream.write_all(&[head.as_bytes(), first].concat()).expect("it is taken");
+    // Behind it in the line, so that it was taken.
+    post(recipe.address, "/", "").expect("an answer");
+    recipe.terminate();
+    while connect(recipe.address).is_ok() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    stream.write_all(second).expect("it is taken");
+    assert_eq!(answer(&mut stream).expect("an answer").status, 200);
+    recipe.stop();
+    Disk::until_finished(&setup.journal(), 1);
+}
+
+/// A stranger who sends half a request and holds the line: the stop does not wait for it for ever, or the next program
+/// would find the journal in use.
+pub fn a_polite_stop_does_not_wait_for_strangers(program: &Path) {
+    let setup = Setup::of(program);
+    let recipe = setup.start();
+    let mut stream = connect(recipe.address).expect("a connection");
+    stream.write_all(b"POST /").expect("it is taken");
+    // Behind it in the line, so that it was taken.
+    post(recipe.address, "/", "").expect("an answer");
+    let started = Instant::now();
+    recipe.stop();
+    assert!(started.elapsed() < Duration::from_secs(20), "it took {:?} to end", started.elapsed());
+}
+
+/// What cannot be stored is not acknowledged: Daraja does not try again, and the payment is asked for.
+pub fn what_cannot_be_stored_is_no_success(program: &Path) {
+    let setup = Setup::of(program).with_file_kilobytes(8);
+    let recipe = setup.start();
+    let statuses: Vec<u16> = (0..100)
+        .map(|number| {
+            let url = recipe.urls().stk(&format!("attempt-{number}").parse().expect("a reference"));
+            let answer = post(recipe.address, url.path(), &cancelled(&id(number))).expect("an answer");
+            assert!(answer.status == 200 || answer.body.is_empty() || !answer.body.contains("journal"), "{answer:?}");
+            answer.status
+        })
+        .collect();
+    let stored = setup.disk().events.len();
+    assert!(stored > 0 && stored < 100, "{stored} were stored");
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), stored, "{statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 500)), "{statuses:?}");
+    recipe.kill();
 }
 
 /// Without a secret it does not start, and says what to do.
