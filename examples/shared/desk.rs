@@ -2,7 +2,7 @@
 
 use std::{env, error::Error, fs::File, io};
 
-use daraja::webhook::{Ack, Delivery, Journal, Receiver, Unfinished};
+use daraja::webhook::{Ack, Delivery, Entry, Journal, Receiver, Unfinished};
 use tokio::task::JoinHandle;
 
 /// Takes deliveries: checks them, and has them on the disk before they are answered.
@@ -45,18 +45,28 @@ impl Desk {
 
     /// Ends when all that was taken is worked on. The server has stopped before.
     pub(crate) async fn close(self, worker: Worker) -> Result<(), Box<dyn Error>> {
-        self.journal.close().await?;
-        Ok(worker.task.await?)
+        let closed = self.journal.close().await;
+        worker.task.await?;
+        Ok(closed?)
     }
 }
 
 /// What is done behind the answer: at once, and at the next start if the program died before.
 async fn work(mut unfinished: Unfinished) {
     while let Some(entry) = unfinished.next().await {
-        // A shop looks up what it asked for under `entry.reference()`, compares it by `entry.event().expect(..)`, books
-        // the payment, and rejects the entry if it is about something else.
-        let (reference, kind) = (entry.reference().to_owned(), entry.event().kind());
-        let finished = entry.finish();
-        tracing::info!(reference, %kind, ?finished, "worked on");
+        let reference = entry.reference().to_owned();
+        // What cannot be worked on must not keep the others waiting. It comes again after the next start.
+        if tokio::spawn(work_on(entry)).await.is_err() {
+            tracing::error!(reference, "the work on an event has panicked");
+        }
     }
+}
+
+/// A shop looks up what it asked for under `entry.reference()`, compares it by `entry.event().expect(..)`, books the payment
+/// if it is news, and rejects the entry if it is about something else.
+#[expect(clippy::unused_async, reason = "a shop's work waits for its database")]
+async fn work_on(entry: Entry) {
+    let (reference, kind) = (entry.reference().to_owned(), entry.event().kind());
+    let finished = entry.finish();
+    tracing::info!(reference, %kind, ?finished, "worked on");
 }

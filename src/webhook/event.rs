@@ -1,8 +1,9 @@
 //! Anything that Daraja posts, recognised by what it holds.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::de::MapAccess;
+use serde_json::json;
 
 use super::{Ack, DedupKey, Expected, Mismatch};
 use crate::{
@@ -195,6 +196,40 @@ impl Event {
     #[must_use]
     pub fn dedup_key(&self) -> DedupKey {
         DedupKey::of(self)
+    }
+
+    /// The same, for a table of all that came: news that names nothing, such as a timeout without ids, is told apart by the
+    /// reference of its URL.
+    #[must_use]
+    pub fn dedup_key_at(&self, reference: impl AsRef<str>) -> DedupKey {
+        self.dedup_key().at(reference.as_ref(), self)
+    }
+
+    /// What of its body may be stored, to be read again with [`parse_as`](Self::parse_as): all of it, but of a queue timeout,
+    /// which can echo the initiator's credential, the ids alone.
+    ///
+    /// ```
+    /// use daraja::webhook::Event;
+    ///
+    /// let body = br#"{"CommandID":"BusinessPayment","SecurityCredential":"c2VjcmV0","OriginatorConversationID":"payout-1"}"#;
+    /// let event = Event::parse(body)?;
+    /// let stored = event.body_to_store(body);
+    /// assert!(stored.contains("payout-1") && !stored.contains("c2VjcmV0"));
+    /// assert_eq!(Event::parse_as(event.kind(), stored.as_bytes())?.correlation(), event.correlation());
+    /// # Ok::<(), daraja::Error>(())
+    /// ```
+    #[must_use]
+    pub fn body_to_store<'b>(&self, body: &'b [u8]) -> Cow<'b, str> {
+        match self {
+            Self::QueueTimeout(timeout) => {
+                let own = timeout.originator_conversation_id.as_ref().map(AsRef::<str>::as_ref);
+                let gateway = timeout.conversation_id.as_ref().map(AsRef::<str>::as_ref);
+                json!({ "OriginatorConversationID": own, "ConversationID": gateway }).to_string().into()
+            }
+            // A request that came back in a shape that nobody knows.
+            Self::Unknown(unknown) if unknown.raw().contains("SecurityCredential") => "null".into(),
+            _ => String::from_utf8_lossy(body),
+        }
     }
 
     /// The ids by which it is looked up. Prefer the [`Reference`](super::Reference) of its URL, which is signed.

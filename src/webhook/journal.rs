@@ -19,7 +19,7 @@ mod file;
 ///
 /// An event that [`store`](Self::store) has taken is on the disk. It is handed to the one [`Unfinished`], and again after
 /// every start of the program, until its [`Entry`] is finished. Deliveries of the same news to the same URL are handed out
-/// once; the news of one payment, told at two URLs, is finished once.
+/// once. One payment that is told at two URLs is handed out for both, and [is news](Entry::is_news) once.
 ///
 /// The file holds bodies, which means names and numbers: guard it like a till. One program may use it at a
 /// time: since Rust 1.89 `File::try_lock` on a file beside it sees to that, as the programs in `examples/` do. Of
@@ -174,17 +174,12 @@ impl Journal {
 impl Unfinished {
     /// The next event. `None` when the journal is closed, nothing is left, and all that was finished is on the disk.
     pub async fn next(&mut self) -> Option<Entry> {
-        loop {
-            let Some(stored) = self.entries.recv().await else {
-                // Its failure was logged, and what is not on the disk comes again.
-                let _ = self.handle.sync().await;
-                return None;
-            };
-            // Finished meanwhile, by the same news at another URL.
-            if !self.handle.lock().finished.contains(&stored.news()) {
-                return Some(Entry { handle: self.handle.clone(), stored });
-            }
-        }
+        let Some(stored) = self.entries.recv().await else {
+            // Its failure was logged, and what is not on the disk comes again.
+            let _ = self.handle.sync().await;
+            return None;
+        };
+        Some(Entry { handle: self.handle.clone(), stored })
     }
 }
 
@@ -208,17 +203,27 @@ impl Entry {
         &self.stored.key
     }
 
-    /// Notes that the work is done, so that its news is never handed out again.
+    /// Whether the same news was not finished before, at another URL. If it was, the money is booked: book it no second
+    /// time, and close this attempt as paid by that receipt.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        !self.handle.lock().finished.contains(&self.stored.news())
+    }
+
+    /// Notes that the work is done, so that it is never handed out again.
     ///
     /// If the program dies between the work and the note, the event comes again: work that must not be done twice goes into
     /// a database, with its [key](Self::dedup_key) in the same transaction.
     #[must_use = "what was finished before was told twice"]
     pub fn finish(self) -> Finished {
-        if !self.handle.lock().finished.insert(self.stored.news()) {
-            return Finished::Before;
+        let number = self.stored.number;
+        if self.handle.lock().finished.insert(self.stored.news()) {
+            self.handle.note(&Line::Finished { finished: number });
+            Finished::First
+        } else {
+            self.handle.note(&Line::Repeated { repeated: number });
+            Finished::Before
         }
-        self.handle.note(&Line::Finished { finished: self.stored.number });
-        Finished::First
     }
 
     /// Puts it back behind the others, such as when the database did not answer. Wait a little, or it comes at once.

@@ -39,11 +39,12 @@
 //! stored after it is a payment settled twice.
 //!
 //! ```sql
-//! CREATE TABLE settled (dedup_key TEXT PRIMARY KEY, reference TEXT NOT NULL);
+//! CREATE TABLE inbox (dedup_key TEXT PRIMARY KEY, reference TEXT, kind TEXT, body TEXT); -- what came: Event::dedup_key_at
+//! CREATE TABLE settled (dedup_key TEXT PRIMARY KEY, reference TEXT);                     -- what was booked: Event::dedup_key
 //!
 //! BEGIN;
-//! INSERT INTO settled VALUES ($1, $2) ON CONFLICT DO NOTHING; -- no row inserted: it was done before, so stop here
-//! UPDATE orders SET paid_by = $1 WHERE id = $3;
+//! INSERT INTO settled VALUES ($1, $2) ON CONFLICT DO NOTHING; -- no row inserted: the money is booked, book it no second time
+//! UPDATE attempts SET paid_by = $1 WHERE reference = $2;      -- in both cases: this attempt is over
 //! COMMIT;
 //! ```
 //!

@@ -222,9 +222,23 @@ async fn one_payment_told_at_two_urls_is_finished_once() {
     let first = next(&mut unfinished).await.unwrap();
     let second = next(&mut unfinished).await.unwrap();
     assert_eq!((first.reference(), second.reference()), ("attempt-1", "paybill"));
-    assert_eq!((second.finish(), first.finish()), (Finished::First, Finished::Before));
-    // One after the other: the second is not handed out.
-    store(&journal, "another-paybill", C2bConfirmation, CONFIRMED).await.unwrap();
+    assert!(first.is_news() && second.is_news());
+    assert_eq!(second.finish(), Finished::First);
+    assert!(!first.is_news());
+    assert_eq!(first.finish(), Finished::Before);
+    // One after the other: the second is handed out, so that its attempt can be closed, and is no news.
+    for reference in ["another-paybill", "left"] {
+        store(&journal, reference, C2bConfirmation, CONFIRMED).await.unwrap();
+    }
+    let again = next(&mut unfinished).await.unwrap();
+    assert_eq!((again.reference(), again.is_news()), ("another-paybill", false));
+    assert_eq!(again.finish(), Finished::Before);
+    journal.close().await.unwrap();
+    drop((journal, unfinished));
+    let (journal, mut unfinished) = desk.open();
+    let left = next(&mut unfinished).await.unwrap();
+    assert_eq!((left.reference(), left.is_news()), ("left", false));
+    assert_eq!(left.finish(), Finished::Before);
     assert!(is_empty(&mut unfinished).await);
     journal.close().await.unwrap();
     drop((journal, unfinished));

@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on http://{}", listener.local_addr()?);
     // Whatever the path: the desk knows its own.
     let routes = answer.data(desk.clone());
-    let server = Server::new_with_acceptor(TcpAcceptor::from_tokio(listener)?);
+    let server = Server::new_with_acceptor(TcpAcceptor::from_tokio(listener)?).idle_timeout(STOP_TIME);
     server.run_with_graceful_shutdown(routes, stopped, Some(STOP_TIME)).await?;
     desk.close(worker).await
 }

@@ -10,14 +10,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::{State, Stored, lock};
-use crate::{
-    QueueTimeout,
-    webhook::{DedupKey, Event, EventKind},
-};
+use crate::webhook::{DedupKey, Event, EventKind};
 
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
@@ -25,6 +21,7 @@ use crate::{
 pub(super) enum Line<'a> {
     Event { event: u64, kind: Cow<'a, str>, reference: Cow<'a, str>, key: Cow<'a, str>, body: Cow<'a, str> },
     Finished { finished: u64 },
+    Repeated { repeated: u64 },
     Rejected { rejected: u64 },
 }
 
@@ -39,22 +36,10 @@ impl Line<'_> {
 impl Stored {
     /// The line that stores it.
     pub(super) fn line(&self, body: &[u8]) -> io::Result<Vec<u8>> {
-        let body = match &self.event {
-            Event::QueueTimeout(timeout) => ids_of(timeout).into(),
-            // A request that came back in a shape that nobody knows.
-            Event::Unknown(unknown) if unknown.raw().contains("SecurityCredential") => "null".into(),
-            _ => String::from_utf8_lossy(body),
-        };
+        let body = self.event.body_to_store(body);
         let (kind, reference) = (self.event.kind().as_str().into(), (*self.reference).into());
         Line::Event { event: self.number, kind, reference, key: self.key.as_str().into(), body }.to_bytes()
     }
-}
-
-/// What is kept of a queue timeout.
-fn ids_of(timeout: &QueueTimeout) -> String {
-    let own = timeout.originator_conversation_id.as_ref().map(AsRef::<str>::as_ref);
-    let gateway = timeout.conversation_id.as_ref().map(AsRef::<str>::as_ref);
-    json!({ "OriginatorConversationID": own, "ConversationID": gateway }).to_string()
 }
 
 /// What the thread is to write.
@@ -159,8 +144,7 @@ pub(super) fn load(file: &mut File, state: &mut State) -> io::Result<Vec<Stored>
         text.clear();
     }
     file.set_len(whole)?;
-    let unfinished = loaded.open.into_values().filter(|stored| !state.finished.contains(&stored.news()));
-    Ok(unfinished.collect())
+    Ok(loaded.open.into_values().collect())
 }
 
 /// What the lines read so far come to.
@@ -194,7 +178,9 @@ impl Loaded {
                 self.open.remove(&finished);
                 state.finished.extend(self.news.remove(&finished));
             }
-            Line::Rejected { rejected } => drop(self.open.remove(&rejected)),
+            Line::Repeated { repeated: number } | Line::Rejected { rejected: number } => {
+                drop(self.open.remove(&number));
+            }
         }
         Ok(())
     }
