@@ -483,18 +483,18 @@ fn news_that_names_nothing_is_told_apart_by_the_reference_of_its_url() {
     let key =
         |kind, body: &str, reference: &str| Event::parse_as(kind, body.as_bytes()).unwrap().dedup_key_at(reference);
     for (kind, body) in [
-        (EventKind::QueueTimeout, "{}"),
-        (EventKind::Result, r#"{"Result":{"ResultCode":2001}}"#),
-        (EventKind::Unknown, "{}"),
-        (EventKind::C2bConfirmation, r#"{"TransID":"0"}"#),
+        (QueueTimeout, "{}"),
+        (Answer, r#"{"Result":{"ResultCode":2001}}"#),
+        (Unknown, "{}"),
+        (C2bConfirmation, r#"{"TransID":"0"}"#),
     ] {
         assert_ne!(key(kind, body, "a"), key(kind, body, "b"), "{body}");
         assert_eq!(key(kind, body, "a"), key(kind, body, "a"), "{body}");
     }
     for (kind, body) in [
-        (EventKind::QueueTimeout, r#"{"ConversationID":"AG_1"}"#),
-        (EventKind::C2bConfirmation, r#"{"TransID":"UJ65WSR9W7"}"#),
-        (EventKind::Stk, r#"{"CheckoutRequestID":"ws_CO_1","ResultCode":1032}"#),
+        (QueueTimeout, r#"{"ConversationID":"AG_1"}"#),
+        (C2bConfirmation, r#"{"TransID":"UJ65WSR9W7"}"#),
+        (Stk, r#"{"CheckoutRequestID":"ws_CO_1","ResultCode":1032}"#),
     ] {
         assert_eq!(key(kind, body, "a"), Event::parse_as(kind, body.as_bytes()).unwrap().dedup_key(), "{body}");
     }

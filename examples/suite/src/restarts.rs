@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::Write,
+    io::{Read, Write},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -170,10 +170,14 @@ pub fn a_polite_stop_waits_for_a_delivery_in_the_middle(program: &Path) {
     let (url, body) = (recipe.urls().stk(&"half".parse().expect("a reference")), cancelled("ws_CO_1"));
     let (first, second) = body.as_bytes().split_at(100);
     let mut stream = connect(recipe.address).expect("a connection");
-    let head = format!("POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", url.path(), body.len());
-    stream.write_all(&[head.as_bytes(), first].concat()).expect("it is taken");
-    // Behind it in the line, so that it was taken.
-    post(recipe.address, "/", "").expect("an answer");
+    let (path, length) = (url.path(), body.len());
+    let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("it is taken");
+    // It asks for the body: it is at work on this delivery.
+    let mut told = [0; 25];
+    stream.read_exact(&mut told).expect("an answer");
+    assert_eq!(told, *b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(first).expect("it is taken");
     recipe.terminate();
     while connect(recipe.address).is_ok() {
         thread::sleep(Duration::from_millis(1));
