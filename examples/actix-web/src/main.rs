@@ -12,8 +12,11 @@ use tokio::time::timeout;
 
 #[path = "../../shared/desk.rs"]
 mod desk;
+#[path = "../../shared/stop.rs"]
+mod stop;
 
 use desk::Desk;
+use stop::stop_signal;
 
 /// How long a body may take. Daraja's come at once.
 const BODY_TIME: Duration = Duration::from_secs(5);
@@ -24,13 +27,14 @@ const STOP_SECONDS: u64 = 10;
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let (desk, address, worker) = Desk::open()?;
+    let stopped = stop_signal()?;
     let data = Data::new(desk.clone());
     // Whatever the path: the desk knows its own.
     let routes = move || App::new().app_data(data.clone()).default_service(web::post().to(answer));
     let server = HttpServer::new(routes).bind(address)?;
     println!("listening on http://{}", server.addrs().first().ok_or("it listens nowhere")?);
-    // It ends with Ctrl-C, and on Unix with what `kill` sends, by itself.
-    server.shutdown_timeout(STOP_SECONDS).run().await?;
+    // By itself it would cut off requests at work when Ctrl-C comes.
+    server.shutdown_signal(stopped).shutdown_timeout(STOP_SECONDS).run().await?;
     desk.close(worker).await
 }
 

@@ -179,9 +179,18 @@ impl Recipe {
         assert!(status.success(), "it ended badly: {status}");
     }
 
-    /// Asks it to end, and does not wait.
+    /// Asks it to end, as `kill` does, and does not wait.
     pub fn terminate(&self) {
-        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        self.signal("-TERM");
+    }
+
+    /// Asks it to end, as Ctrl-C does, and does not wait.
+    pub fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let asked = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
         assert!(asked.expect("kill can be run").success());
     }
 
@@ -199,10 +208,15 @@ impl Recipe {
 }
 
 impl Drop for Recipe {
-    /// A test that failed leaves no process behind.
+    /// A test that failed leaves no process behind, and shows what it said.
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
+        if thread::panicking()
+            && let Some(Ok(log)) = self.log.take().map(JoinHandle::join)
+        {
+            eprintln!("its log:\n{log}");
+        }
     }
 }
 

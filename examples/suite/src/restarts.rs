@@ -165,6 +165,12 @@ pub fn a_polite_stop_finishes_what_was_answered(program: &Path) {
 
 /// A delivery that is half here when the stop comes is taken, answered and worked on.
 pub fn a_polite_stop_waits_for_a_delivery_in_the_middle(program: &Path) {
+    for ask in [Recipe::terminate, Recipe::interrupt] {
+        stops_after_the_delivery(program, ask);
+    }
+}
+
+fn stops_after_the_delivery(program: &Path, ask: fn(&Recipe)) {
     let setup = Setup::of(program);
     let recipe = setup.start();
     let (url, body) = (recipe.urls().stk(&"half".parse().expect("a reference")), cancelled("ws_CO_1"));
@@ -178,7 +184,7 @@ pub fn a_polite_stop_waits_for_a_delivery_in_the_middle(program: &Path) {
     stream.read_exact(&mut told).expect("an answer");
     assert_eq!(told, *b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(first).expect("it is taken");
-    recipe.terminate();
+    ask(&recipe);
     while connect(recipe.address).is_ok() {
         thread::sleep(Duration::from_millis(1));
     }
