@@ -48,7 +48,7 @@ impl Disk {
             if disk.finished.len() >= count {
                 return disk;
             }
-            assert!(started.elapsed() < Duration::from_mins(1), "only {:?} of {count} were finished", disk.finished);
+            assert!(started.elapsed() < Duration::from_secs(60), "only {:?} of {count} were finished", disk.finished);
             thread::sleep(Duration::from_millis(20));
         }
     }

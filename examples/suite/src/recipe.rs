@@ -196,7 +196,7 @@ impl Recipe {
 
     /// Waits until it has ended, and looks for what must not be in its log.
     fn end(&mut self) -> ExitStatus {
-        let status = ended(&mut self.child, Duration::from_mins(1)).expect("it ends");
+        let status = ended(&mut self.child, Duration::from_secs(60)).expect("it ends");
         let logs = [self.log.take(), self.stdout.take()];
         for log in logs.into_iter().flatten().map(|log| log.join().expect("the log")) {
             for planted in PLANTED {
