@@ -1,0 +1,3 @@
+//! A shop's payment backend.
+
+fn main() {}
