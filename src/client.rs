@@ -81,10 +81,31 @@ impl Client {
     /// See [`Error`]: [`Error::outcome_unknown`] says that money may have moved, [`Error::is_retryable`] that it
     /// provably did not.
     pub async fn send<O: Operation>(&self, operation: &O) -> Result<O::Response> {
-        self.execute(operation, self.inner.policy.clone()).await
+        self.send_with(operation, self.inner.policy.clone()).await
     }
 
-    pub(crate) async fn execute<O: Operation>(&self, operation: &O, policy: RetryPolicy) -> Result<O::Response> {
+    /// Executes a call with a policy of its own in place of the client's, such as [`RetryPolicy::never`] for a question that
+    /// is asked again later anyway. What is never repeated for safety's sake stays so.
+    ///
+    /// ```
+    /// use daraja::{RetryPolicy, StkQuery, simulator::{Fault, Route, Simulator}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> daraja::Result<()> {
+    /// let simulator = Simulator::new();
+    /// simulator.fault(Route::StkQuery, Fault::ResetBefore);
+    /// let query = StkQuery::new(&simulator.merchant(), &"ws_CO_1".parse()?);
+    /// let outcome = simulator.client().send_with(&query, RetryPolicy::never()).await;
+    /// assert!(outcome.is_err()); // it would have been asked again
+    /// assert_eq!(simulator.calls(Route::StkQuery), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub async fn send_with<O: Operation>(&self, operation: &O, policy: RetryPolicy) -> Result<O::Response> {
         operation.check(&self.inner.rules)?;
         let uri = self.uri(operation.path())?;
         let mut course = Course::new(operation.repeat(), policy, self.inner.timeouts.total);

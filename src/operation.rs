@@ -194,7 +194,13 @@ impl Rules {
         self.limits
     }
 
-    pub(crate) fn check_line(&self, number: crate::Msisdn) -> Result<(), crate::error::Invalid> {
+    /// Checks that a number is one that can be asked or paid, such as before it is stored: a mobile line, unless these rules
+    /// let [landlines](Self::with_landlines) pass.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::error::Invalid) if it is a landline's.
+    pub fn check_line(&self, number: crate::Msisdn) -> Result<(), crate::error::Invalid> {
         if number.is_mobile() || self.lines == Lines::Any {
             return Ok(());
         }

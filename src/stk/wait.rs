@@ -246,7 +246,7 @@ impl<'a> Wait<'a> {
         self.client.queries().turn(due).await;
         asking.store(true, Ordering::Relaxed);
         // The next turn is the repeat: one that goes beside the budget would only be throttled.
-        self.client.execute(&self.query, RetryPolicy::never()).await
+        self.client.send_with(&self.query, RetryPolicy::never()).await
     }
 
     fn hear(asked: &mut Asked, callback: &StkCallback) -> Option<(Outcome, Source)> {
