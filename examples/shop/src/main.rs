@@ -1,3 +1,119 @@
-//! A shop's payment backend.
+//! A shop's payment backend: orders, M-PESA payments, supplier payouts and refunds. `README.md` says how to run it.
 
-fn main() {}
+use std::{error::Error, net::SocketAddr, time::Duration};
+
+use axum::{Router, routing::get};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{net::TcpListener, time::timeout};
+
+mod app;
+mod auth;
+mod callbacks;
+mod config;
+mod db;
+mod demo;
+mod idempotency;
+mod limits;
+mod metrics;
+mod openapi;
+mod orders;
+mod payments;
+mod payouts;
+mod refunds;
+mod reply;
+mod suppliers;
+mod sweep;
+
+#[path = "../../shared/patience.rs"]
+mod patience;
+#[path = "../../shared/stop.rs"]
+mod stop;
+
+use app::App;
+use auth::Role;
+use config::{Config, Start};
+use db::Db;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let start = config::from_env().unwrap_or_else(|problems| {
+        eprintln!("{problems}");
+        std::process::exit(2);
+    });
+    let stopped = stop::stop_signal()?;
+    let (Start::Demo(config) | Start::Real(config, _)) = &start;
+    log(config);
+    let metrics = metrics::install()?;
+    let listener = TcpListener::bind(config.address).await?;
+    let address = listener.local_addr()?;
+    let folder;
+    let (app, _served) = match start {
+        Start::Demo(config) => {
+            folder = tempfile::tempdir()?;
+            let url = format!("sqlite://{}", folder.path().join("shop.db").display());
+            let (simulator, served, daraja) = demo::simulate(address).await?;
+            let app = App::new(Db::open(&url).await?, &config, daraja, Some(simulator));
+            demo::fill(&app).await.map_err(|failure| failure.message.into_owned())?;
+            serve_metrics(&config, metrics).await?;
+            invite(address);
+            (app, Some(served))
+        }
+        Start::Real(config, daraja) => {
+            let app = App::new(Db::open(&config.database_url).await?, &config, *daraja, None);
+            add_first_admin(&app, &config).await?;
+            demo::add_products(&app).await.map_err(|failure| failure.message.into_owned())?;
+            if config.database_url.starts_with("sqlite") {
+                sweep::after_start(&app).await?;
+            }
+            serve_metrics(&config, metrics).await?;
+            println!("listening on http://{address}");
+            (app, None)
+        }
+    };
+    let sweep = tokio::spawn(sweep::run(app.clone()));
+    let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
+    let server = |stopped| axum::serve(listener, service).with_graceful_shutdown(stopped);
+    patience::serve(stopped, server).await.transpose()?;
+    sweep.abort();
+    // A push or a payout that is under way is waited for: its answer is not to be had twice.
+    timeout(Duration::from_secs(90), app.finish()).await.unwrap_or_default();
+    Ok(())
+}
+
+fn log(config: &Config) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SHOP_LOG_FILTER")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    if config.json_logs { log.json().init() } else { log.init() }
+}
+
+async fn add_first_admin(app: &App, config: &Config) -> Result<(), Box<dyn Error>> {
+    if let Some((email, password)) = &config.first_admin {
+        let added = auth::add_user(&app.db, &db::new_id(), email, &password.0, Role::Admin).await;
+        added.map_err(|failure| failure.message.into_owned())?;
+    }
+    Ok(())
+}
+
+/// On an address of their own, which is not for everybody.
+async fn serve_metrics(config: &Config, metrics: PrometheusHandle) -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind(config.metrics_address).await?;
+    println!("metrics on http://{}/metrics", listener.local_addr()?);
+    let routes = Router::new().route("/metrics", get(move || async move { metrics.render() }));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    Ok(())
+}
+
+fn invite(address: SocketAddr) {
+    println!("listening on http://{address}");
+    println!("\nThis is the demo: a simulator stands in for M-PESA, and no real money can move.");
+    println!("Open http://{address} and log in as:");
+    for (email, password, role) in demo::LOG_INS {
+        println!("  {email} / {password} ({})", role.as_str());
+    }
+    println!("\nTry this:");
+    println!("  1. As the customer, order something and pay with 0708 374 149.");
+    println!("  2. Open http://{address}/phone in another tab: enter the PIN, or cancel, or do nothing.");
+    println!("  3. As an admin, pay a supplier; change its number, and see that a second admin is needed.");
+    println!("  The API is described at http://{address}/docs\n");
+}

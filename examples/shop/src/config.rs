@@ -1,0 +1,226 @@
+//! Everything that the environment says, and whether it is the demo that shall run.
+
+use std::{fmt, net::SocketAddr, time::Duration};
+
+use daraja::{Client, Merchant, Settings, settings::PayoutSettings, webhook::Receiver};
+
+/// Where M-PESA's callbacks come in: `MPESA_CALLBACK_URL` must end in it.
+pub(crate) const CALLBACK_PATH: &str = "/api/payments/mpesa/callback";
+/// The same for `MPESA_B2C_RESULT_URL` and `MPESA_B2C_TIMEOUT_URL`.
+pub(crate) const RESULT_PATH: &str = "/api/payments/b2c/result";
+pub(crate) const TIMEOUT_PATH: &str = "/api/payments/b2c/timeout";
+
+/// The settings of the shop itself; see `.env.example` for what each means.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics_address: SocketAddr,
+    pub(crate) database_url: String,
+    pub(crate) jwt_secret: Secret,
+    pub(crate) first_admin: Option<(String, Secret)>,
+    pub(crate) rules: Rules,
+    pub(crate) json_logs: bool,
+}
+
+/// What may be asked of the shop, and how patient it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    /// Whole shillings that may be paid out on one day.
+    pub(crate) daily_payout_cap: i64,
+    /// Requests in a minute.
+    pub(crate) client_rate: u32,
+    pub(crate) phone_rate: u32,
+    pub(crate) login_rate: u32,
+    /// Between two STK queries, of all servers together.
+    pub(crate) query_spacing: Duration,
+    /// How long a payment is pending before it is asked for unasked.
+    pub(crate) sweep_after: Duration,
+    /// How long an unknown push without an id blocks its order.
+    pub(crate) unknown_blocks: Duration,
+    /// How long a supplier's changed number needs a second admin.
+    pub(crate) number_is_new: Duration,
+}
+
+/// A text that no log shows.
+#[derive(Clone)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// What the shop talks to Daraja with.
+#[derive(Clone)]
+pub(crate) struct Daraja {
+    pub(crate) client: Client,
+    pub(crate) merchant: Merchant,
+    pub(crate) receiver: Receiver,
+    pub(crate) payouts: Option<PayoutSettings>,
+}
+
+/// How the program was started.
+pub(crate) enum Start {
+    /// Nothing is configured: the simulator behind it, and demo data.
+    Demo(Config),
+    Real(Config, Box<Daraja>),
+}
+
+/// All that is missing or wrong, one line each.
+#[derive(Debug)]
+pub(crate) struct Problems(Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "the configuration is not complete:")?;
+        for problem in &self.0 {
+            writeln!(f, "  {problem}")?;
+        }
+        write!(f, "examples/shop/.env.example says what each variable means. With none of them set, the demo runs.")
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Reads the process's environment. No `.env` file is read.
+pub(crate) fn from_env() -> Result<Start, Problems> {
+    let names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    read(&names, |name| std::env::var(name).ok())
+}
+
+fn read(names: &[String], lookup: impl Fn(&str) -> Option<String>) -> Result<Start, Problems> {
+    let mut reader = Reader { lookup: &lookup, problems: Vec::new() };
+    let address: SocketAddr = reader.parsed("SHOP_ADDRESS", SocketAddr::from(([127, 0, 0, 1], 5_000)));
+    let is_set = |name: &str| lookup(name).is_some_and(|value| !value.trim().is_empty());
+    let mpesa = names.iter().any(|name| name.starts_with("MPESA_") && is_set(name));
+    let demo = !mpesa && !is_set("DATABASE_URL") && address.ip().is_loopback();
+    let config = reader.config(address, demo);
+    if demo {
+        return if reader.problems.is_empty() { Ok(Start::Demo(config)) } else { Err(Problems(reader.problems)) };
+    }
+    let daraja = reader.daraja();
+    match daraja {
+        Some(daraja) if reader.problems.is_empty() => Ok(Start::Real(config, Box::new(daraja))),
+        _ => Err(Problems(reader.problems)),
+    }
+}
+
+struct Reader<'l, L> {
+    lookup: &'l L,
+    problems: Vec<String>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
+    fn text(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn parsed<T: std::str::FromStr>(&mut self, name: &str, usual: T) -> T {
+        let Some(text) = self.text(name) else { return usual };
+        text.parse().unwrap_or_else(|_| {
+            self.problems.push(format!("{name} cannot be read: see .env.example for how it is written"));
+            usual
+        })
+    }
+
+    fn seconds(&mut self, name: &str, usual: u64) -> Duration {
+        Duration::from_secs(self.parsed(name, usual))
+    }
+
+    fn secret(&mut self, name: &str, demo: bool) -> Secret {
+        match self.text(name) {
+            Some(secret) if secret.len() >= 32 && !secret.starts_with("your_") => Secret(secret),
+            Some(_) => {
+                self.problems.push(format!("{name} must have 32 characters or more: make one with `openssl rand -hex 32`"));
+                Secret(String::new())
+            }
+            // Of no use after the demo, and nobody can guess it.
+            None if demo => Secret(daraja::webhook::Reference::random().to_string()),
+            None => {
+                self.problems.push(format!("{name} is missing: make one with `openssl rand -hex 32`"));
+                Secret(String::new())
+            }
+        }
+    }
+
+    fn config(&mut self, address: SocketAddr, demo: bool) -> Config {
+        let metrics_address: SocketAddr =
+            self.parsed("SHOP_METRICS_ADDRESS", SocketAddr::from(([127, 0, 0, 1], 9_464)));
+        if !metrics_address.ip().is_loopback() {
+            self.problems.push("SHOP_METRICS_ADDRESS must be a loopback address: metrics are not for everybody".into());
+        }
+        let jwt_secret = self.secret("SHOP_JWT_SECRET", demo);
+        let first_admin = match (self.text("SHOP_ADMIN_EMAIL"), self.text("SHOP_ADMIN_PASSWORD")) {
+            (Some(email), Some(password)) if password.chars().count() >= 12 => Some((email, Secret(password))),
+            (None, None) => None,
+            (Some(_), Some(_)) => {
+                self.problems.push("SHOP_ADMIN_PASSWORD must have 12 characters or more".into());
+                None
+            }
+            _ => {
+                self.problems.push("SHOP_ADMIN_EMAIL and SHOP_ADMIN_PASSWORD belong together".into());
+                None
+            }
+        };
+        Config {
+            address,
+            metrics_address,
+            database_url: self.text("DATABASE_URL").unwrap_or_else(|| "sqlite:shop.db".to_owned()),
+            jwt_secret,
+            first_admin,
+            rules: self.rules(),
+            json_logs: self.text("SHOP_LOG").is_some_and(|format| format == "json"),
+        }
+    }
+
+    fn rules(&mut self) -> Rules {
+        Rules {
+            daily_payout_cap: self.parsed("SHOP_DAILY_PAYOUT_CAP", 500_000),
+            client_rate: self.parsed("SHOP_CLIENT_RATE", 300).max(1),
+            phone_rate: self.parsed("SHOP_PHONE_RATE", 5).max(1),
+            login_rate: self.parsed("SHOP_LOGIN_RATE", 10).max(1),
+            query_spacing: self.seconds("SHOP_QUERY_SPACING_SECONDS", 13),
+            sweep_after: self.seconds("SHOP_SWEEP_AFTER_SECONDS", 300),
+            unknown_blocks: self.seconds("SHOP_UNKNOWN_BLOCKS_SECONDS", 300),
+            number_is_new: self.seconds("SHOP_NEW_NUMBER_SECONDS", 86_400),
+        }
+    }
+
+    fn daraja(&mut self) -> Option<Daraja> {
+        let problems = &mut self.problems;
+        let mut note = |error: &dyn fmt::Display| {
+            // The library's own list: a line each.
+            problems.extend(error.to_string().lines().map(|line| line.trim().to_owned()));
+        };
+        let settings = match Settings::from_lookup(self.lookup) {
+            Ok(settings) => settings,
+            Err(error) => {
+                note(&error);
+                if (self.lookup)("MPESA_CALLBACK_SECRET").is_none() {
+                    note(&"MPESA_CALLBACK_SECRET is missing: make one with `openssl rand -hex 32`");
+                }
+                return None;
+            }
+        };
+        let merchant = settings.merchant.required().map_err(|error| note(&error)).ok();
+        let url = settings.callback_url.required().map_err(|error| note(&error)).ok();
+        let receiver = settings.receiver.required().map_err(|error| note(&error)).ok();
+        let payouts = settings.payouts.optional();
+        if url.is_some_and(|url| url.path() != CALLBACK_PATH) {
+            note(&format!("MPESA_CALLBACK_URL must be your https address and then {CALLBACK_PATH}"));
+        }
+        if let Some(payouts) = &payouts {
+            for (name, url, path) in [
+                ("MPESA_B2C_RESULT_URL", payouts.urls.result(), RESULT_PATH),
+                ("MPESA_B2C_TIMEOUT_URL", payouts.urls.timeout(), TIMEOUT_PATH),
+            ] {
+                if url.path() != path {
+                    note(&format!("{name} must be your https address and then {path}"));
+                }
+            }
+        }
+        let client = Client::new(settings.environment, settings.credentials).map_err(|error| note(&error)).ok()?;
+        Some(Daraja { client, merchant: merchant?, receiver: receiver?, payouts })
+    }
+}

@@ -1,0 +1,117 @@
+//! The demo: the simulator in place of Daraja, and data to play with. No real money can move.
+
+use std::{io, net::SocketAddr};
+
+use daraja::{
+    Settings,
+    simulator::{Served, Simulator},
+    webhook::{Receiver, Reference},
+};
+
+use crate::{
+    app::App,
+    auth::{Role, add_user},
+    config::{CALLBACK_PATH, Daraja, RESULT_PATH, TIMEOUT_PATH},
+    db::{new_id, now},
+    reply::Failure,
+};
+
+/// Whoever logs in to the demo: address, password, role.
+pub(crate) const LOG_INS: [(&str, &str, Role); 3] = [
+    ("amina@shop.example", "customer-demo", Role::Customer),
+    ("admin@shop.example", "admin-demo", Role::Admin),
+    ("second.admin@shop.example", "admin-demo", Role::Admin),
+];
+
+/// The phones of the demo: all are in the hands of whoever looks at the page.
+pub(crate) const PHONES: [&str; 3] = ["254708374149", "254700000001", "254700000002"];
+
+const PRODUCTS: [(&str, i64); 5] =
+    [("Coffee beans, 500 g", 850), ("Tea leaves, 250 g", 320), ("Honey, 1 kg", 1_200), ("Kikoi towel", 1_500), ("Stamp", 1)];
+
+const SUPPLIERS: [(&str, &str); 3] =
+    [("Mlima Coffee Growers", "254700000101"), ("Kericho Tea Sacco", "254700000102"), ("Baringo Honey", "254700000103")];
+
+/// The simulator on a loopback port, and settings that talk to it. Drop neither.
+pub(crate) async fn simulate(address: SocketAddr) -> io::Result<(Simulator, Served, Daraja)> {
+    let simulator = Simulator::new();
+    for phone in PHONES {
+        if let Ok(number) = phone.parse() {
+            simulator.customer(number).decides_by_hand();
+        }
+    }
+    let served = simulator.serve("127.0.0.1:0").await?;
+    let secret = Reference::random().to_string();
+    let base = format!("http://{address}");
+    let urls = [
+        ("MPESA_CALLBACK_URL", format!("{base}{CALLBACK_PATH}")),
+        ("MPESA_CALLBACK_SECRET", secret),
+        ("MPESA_CALLBACK_SOURCES", "127.0.0.1, ::1".to_owned()),
+        ("MPESA_B2C_RESULT_URL", format!("{base}{RESULT_PATH}")),
+        ("MPESA_B2C_TIMEOUT_URL", format!("{base}{TIMEOUT_PATH}")),
+    ];
+    let results = daraja::ResultUrls::new(
+        urls[3].1.parse().map_err(io::Error::other)?,
+        urls[4].1.parse().map_err(io::Error::other)?,
+    );
+    let variables: std::collections::HashMap<_, _> =
+        served.variables().into_iter().chain(served.payout_variables(&results)).chain(urls).collect();
+    let lookup = |name: &str| variables.get(name).cloned();
+    let settings = Settings::from_lookup(lookup).map_err(io::Error::other)?;
+    let receiver = Receiver::from_lookup(lookup).map_err(io::Error::other)?;
+    let daraja = Daraja {
+        client: served.client(),
+        merchant: settings.merchant.required().map_err(io::Error::other)?,
+        receiver,
+        payouts: settings.payouts.optional(),
+    };
+    Ok((simulator, served, daraja))
+}
+
+/// People, products and suppliers to play with.
+pub(crate) async fn fill(app: &App) -> Result<(), Failure> {
+    let mut admin = String::new();
+    for (email, password, role) in LOG_INS {
+        let id = new_id();
+        add_user(&app.db, &id, email, password, role).await?;
+        if role == Role::Admin && admin.is_empty() {
+            admin = id;
+        }
+    }
+    add_products(app).await?;
+    let mut tx = app.db.write().await?;
+    let week_ago = now().saturating_sub(7 * 86_400_000);
+    for (name, number) in SUPPLIERS {
+        sqlx::query(
+            "INSERT INTO suppliers (id, name, mpesa_number, changed_at, changed_by, created_at) VALUES ($1, $2, $3, $4, $5, $4)",
+        )
+        .bind(new_id())
+        .bind(name)
+        .bind(number)
+        .bind(week_ago)
+        .bind(&admin)
+        .execute(&mut *tx)
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Something to sell, if there is nothing yet.
+pub(crate) async fn add_products(app: &App) -> Result<(), Failure> {
+    let mut tx = app.db.write().await?;
+    let (count,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM products").fetch_one(&mut *tx).await?;
+    if count > 0 {
+        return Ok(());
+    }
+    for (name, price) in PRODUCTS {
+        sqlx::query("INSERT INTO products (id, name, price) VALUES ($1, $2, $3)")
+            .bind(new_id())
+            .bind(name)
+            .bind(price)
+            .execute(&mut *tx)
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}

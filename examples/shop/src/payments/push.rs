@@ -1,0 +1,133 @@
+//! The push itself: sent once, and what came of it is written down whatever happens meanwhile.
+
+use std::time::Duration;
+
+use daraja::{Error, Result, StkAccepted};
+use tokio::time::sleep;
+
+use super::{Payment, find, lock};
+use crate::{
+    app::App,
+    db::{Tx, now},
+    metrics,
+    orders::Order,
+    reply::Failure,
+};
+
+/// Sends the push of a payment that was created. Whoever comes second does nothing.
+pub(super) async fn send(app: App, id: String, order: Order) {
+    let payment = match begin(&app, &id).await {
+        Ok(Some(payment)) => payment,
+        Ok(None) => return,
+        Err(error) => return tracing::error!(event = "payment.not_begun", payment = id, %error, "a push was not begun"),
+    };
+    let Ok(push) = payment.request(&app, &order) else { return };
+    let outcome = app.daraja.client.send(&push).await;
+    // Daraja's answer is not to be had twice.
+    for pause in [0_u64, 100, 500, 2_000, 5_000, 10_000, 20_000] {
+        sleep(Duration::from_millis(pause)).await;
+        match record(&app, &id, &outcome).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::error!(event = "payment.not_recorded", payment = id, %error, "an answer could not be stored");
+            }
+        }
+    }
+}
+
+async fn begin(app: &App, id: &str) -> sqlx::Result<Option<Payment>> {
+    let mut tx = app.db.write().await?;
+    let begun = sqlx::query(
+        "UPDATE payments SET state = 'sending', sent_at = $1, server = $2, version = version + 1
+         WHERE id = $3 AND state = 'created'",
+    )
+    .bind(now())
+    .bind(&*app.server)
+    .bind(id)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    if begun.rows_affected() == 1 { find(app, id).await } else { Ok(None) }
+}
+
+async fn record(app: &App, id: &str, outcome: &Result<StkAccepted>) -> sqlx::Result<()> {
+    let mut tx = app.db.write().await?;
+    let Some(payment) = lock(&mut tx, id).await? else { return Ok(()) };
+    match outcome {
+        Ok(accepted) => accept(&mut tx, &payment, accepted).await?,
+        Err(error) if error.outcome_unknown() => {
+            tracing::warn!(event = "payment.unknown", payment = id, %error, "it is not known whether the phone was asked");
+            set_state(&mut tx, id, "sending", "unknown").await?;
+        }
+        Err(error) => refuse(&mut tx, &payment, error).await?,
+    }
+    tx.commit().await
+}
+
+/// The callback may have settled it before: then only the ids are new.
+async fn accept(tx: &mut Tx, payment: &Payment, accepted: &StkAccepted) -> sqlx::Result<()> {
+    tracing::info!(event = "payment.accepted", payment = payment.id, "Daraja asks the phone");
+    let message = accepted.customer_message.as_str();
+    sqlx::query(
+        "UPDATE payments SET checkout_request_id = COALESCE(checkout_request_id, $1), merchant_request_id = $2,
+         customer_message = CASE WHEN state = 'settled' THEN customer_message ELSE $3 END,
+         state = CASE WHEN state = 'settled' THEN state ELSE 'accepted' END WHERE id = $4",
+    )
+    .bind(accepted.checkout_request_id.to_string())
+    .bind(accepted.merchant_request_id.as_ref().map(ToString::to_string))
+    .bind(message)
+    .bind(&payment.id)
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+}
+
+/// Provably not carried out: nobody was asked, and a new payment may be begun.
+async fn refuse(tx: &mut Tx, payment: &Payment, error: &Error) -> sqlx::Result<()> {
+    if payment.is_settled() {
+        return Ok(());
+    }
+    let (reason, message, advice) = if error.is_retryable() {
+        let message = "M-PESA could not be reached. Nothing was charged: try again in a moment.";
+        ("not_sent", message, "retry")
+    } else {
+        ("refused", "M-PESA refused the request. Nothing was charged: contact the shop.", "contact")
+    };
+    tracing::warn!(event = "payment.refused", payment = payment.id, reason, %error, "Daraja did not take a push");
+    metrics::failed(reason);
+    sqlx::query(
+        "UPDATE payments SET state = 'settled', outcome = 'failed', holds_order = 0, reason = $1, customer_message = $2,
+         advice = $3, retry_at = $4, settled_at = $4 WHERE id = $5",
+    )
+    .bind(reason)
+    .bind(message)
+    .bind(advice)
+    .bind(now())
+    .bind(&payment.id)
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+}
+
+pub(super) async fn set_state(tx: &mut Tx, id: &str, from: &str, to: &str) -> sqlx::Result<()> {
+    sqlx::query("UPDATE payments SET state = $1 WHERE id = $2 AND state = $3")
+        .bind(to)
+        .bind(id)
+        .bind(from)
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+}
+
+/// The payment once its push was answered; as it stands if that takes long.
+pub(super) async fn known(app: &App, payment: Payment) -> Result<Payment, Failure> {
+    let mut payment = find(app, &payment.id).await?.unwrap_or(payment);
+    for _ in 0..100 {
+        if !matches!(payment.state.as_str(), "created" | "sending") {
+            break;
+        }
+        sleep(Duration::from_millis(100)).await;
+        payment = find(app, &payment.id).await?.unwrap_or(payment);
+    }
+    Ok(payment)
+}

@@ -1,0 +1,343 @@
+//! How a payment ends: once, and money that came in is never forgotten.
+
+use daraja::{
+    Advice, Kes, ReceiptNumber, StkCallback, StkOutcome,
+    stk::{Source, StkFailure},
+    webhook::{Event, Expected, Mismatch},
+};
+use sqlx::AnyConnection;
+
+use super::{Payment, find, lock, payments};
+use crate::{
+    app::App,
+    auth::Admin,
+    db::{new_id, now},
+    metrics, orders,
+    orders::Order,
+    reply::{Failure, text},
+};
+
+/// Money that came in, as far as it is known.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Money {
+    pub(crate) receipt: Option<ReceiptNumber>,
+    /// `None` if it is not told: then as much as was asked for.
+    pub(crate) amount: Option<Kes>,
+    pub(crate) payer: Option<String>,
+    /// Who told it: callback, query or admin.
+    pub(crate) source: &'static str,
+}
+
+/// What a piece of news changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum News {
+    /// The order is paid.
+    Paid { seconds: i64, source: &'static str },
+    /// Money came in that the order is not in need of.
+    ToRefund(&'static str),
+    /// No money came in.
+    Failed(String),
+    /// It was known, or proves nothing.
+    Nothing,
+}
+
+impl News {
+    /// Counts it and tells the log: call it once it is committed.
+    pub(crate) fn tell(&self, payment: &str) {
+        match self {
+            Self::Paid { seconds, source } => {
+                metrics::succeeded(source, *seconds);
+                tracing::info!(event = "payment.paid", payment, source, "an order is paid");
+            }
+            Self::ToRefund(reason) => {
+                metrics::surplus(reason);
+                tracing::warn!(event = "payment.to_refund", payment, reason, "money came in that has to be given back");
+            }
+            Self::Failed(reason) => {
+                metrics::failed(reason);
+                tracing::info!(event = "payment.failed", payment, reason, "a payment came to nothing");
+            }
+            Self::Nothing => {}
+        }
+    }
+}
+
+/// Takes the callback that came to the URL of this payment.
+pub(crate) async fn take(tx: &mut AnyConnection, id: &str, callback: &StkCallback) -> sqlx::Result<News> {
+    let Some((order, payment)) = lock_both(tx, id).await? else {
+        // Signed by us, so it was asked for: by a database that was restored since, perhaps.
+        if let StkOutcome::Paid(told) = &callback.outcome {
+            return keep(tx, None, &Money::told(told), "unknown_payment").await;
+        }
+        return Ok(News::Nothing);
+    };
+    let stored = payment.checkout_request_id.as_deref().and_then(|id| id.parse().ok());
+    let expected = Expected::new(Kes::from_cents(payment.amount.saturating_mul(100))).checkout_request_id(stored);
+    let told = Event::from(callback.clone()).expect(&expected);
+    match (&callback.outcome, told) {
+        (StkOutcome::Paid(told), Err(Mismatch::Request)) => {
+            tracing::error!(event = "callback.other_request", payment = id, "a success for another request of this payment");
+            keep(tx, Some(&payment), &Money::told(told), "other_request").await
+        }
+        (_, Err(Mismatch::Request)) => Ok(News::Nothing),
+        (StkOutcome::Paid(told), _) => {
+            name(tx, &payment, callback).await?;
+            paid(tx, &order, &payment, &Money::told(told)).await
+        }
+        (StkOutcome::Failed(failure), _) => {
+            name(tx, &payment, callback).await?;
+            failed(tx, &payment, failure).await
+        }
+        // It proves nothing, so it is asked for.
+        _ => {
+            name(tx, &payment, callback).await?;
+            sqlx::query("UPDATE payments SET sweep_at = $1, asked_at = NULL WHERE id = $2")
+                .bind(now())
+                .bind(id)
+                .execute(tx)
+                .await?;
+            Ok(News::Nothing)
+        }
+    }
+}
+
+/// A callback can tell the id that the lost answer to the push would have told: from now on Daraja can be asked.
+async fn name(tx: &mut AnyConnection, payment: &Payment, callback: &StkCallback) -> sqlx::Result<()> {
+    if payment.checkout_request_id.is_some() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE payments SET checkout_request_id = $1, state = CASE WHEN state = 'settled' THEN state ELSE 'accepted' END
+         WHERE id = $2",
+    )
+    .bind(callback.checkout_request_id.to_string())
+    .bind(&payment.id)
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// The order first: whoever locks both does so in this order.
+async fn lock_both(tx: &mut AnyConnection, id: &str) -> sqlx::Result<Option<(Order, Payment)>> {
+    let order_id: Option<(String,)> =
+        sqlx::query_as("SELECT order_id FROM payments WHERE id = $1").bind(id).fetch_optional(&mut *tx).await?;
+    let Some((order_id,)) = order_id else { return Ok(None) };
+    let order = orders::lock(&mut *tx, &order_id).await?;
+    Ok(order.zip(lock(tx, id).await?))
+}
+
+impl Money {
+    fn told(told: &daraja::stk::StkPayment) -> Self {
+        Self {
+            receipt: Some(told.receipt),
+            amount: told.amount,
+            payer: told.payer.map(|payer| payer.to_string()),
+            source: "callback",
+        }
+    }
+}
+
+/// Books money for a payment that is locked, and so is its order. Money that was booked before is booked no second time.
+pub(crate) async fn paid(
+    tx: &mut AnyConnection,
+    order: &Order,
+    payment: &Payment,
+    money: &Money,
+) -> sqlx::Result<News> {
+    let news = book(tx, order, payment, money).await?;
+    // Paid is never left, and a failure that was told before it was wrong.
+    sqlx::query(
+        "UPDATE payments SET state = 'settled', outcome = 'paid', holds_order = 0, reason = NULL, advice = NULL,
+         customer_message = NULL, settled_at = COALESCE(settled_at, $1) WHERE id = $2 AND COALESCE(outcome, '') <> 'paid'",
+    )
+    .bind(now())
+    .bind(&payment.id)
+    .execute(tx)
+    .await?;
+    Ok(news)
+}
+
+async fn book(tx: &mut AnyConnection, order: &Order, payment: &Payment, money: &Money) -> sqlx::Result<News> {
+    let asked = payment.amount.saturating_mul(100);
+    let cents = money.amount.map_or(asked, Kes::cents);
+    if let Some(receipt) = &money.receipt {
+        let known: Option<(Option<String>,)> = sqlx::query_as("SELECT payment_id FROM received WHERE receipt = $1")
+            .bind(receipt.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+        if let Some((booked_for,)) = known {
+            if booked_for.as_deref() != Some(payment.id.as_str()) {
+                tracing::error!(event = "receipt.elsewhere", payment = payment.id, "a receipt is booked for another payment");
+            }
+            return Ok(News::Nothing);
+        }
+        // A query told of it before, without a receipt: it is the same money.
+        let attached = sqlx::query(
+            "UPDATE received SET receipt = $1, amount_cents = $2, payer = COALESCE($3, payer),
+             reason = CASE WHEN amount_cents = $2 THEN reason ELSE 'amount_differs' END
+             WHERE payment_id = $4 AND receipt IS NULL",
+        )
+        .bind(receipt.as_str())
+        .bind(cents)
+        .bind(money.payer.as_deref())
+        .bind(&payment.id)
+        .execute(&mut *tx)
+        .await?;
+        if attached.rows_affected() > 0 {
+            return Ok(News::Nothing);
+        }
+    } else if payment.is_paid() {
+        return Ok(News::Nothing);
+    }
+    let surplus = match order.state.as_str() {
+        _ if cents != asked => Some("wrong_amount"),
+        "open" => None,
+        "cancelled" => Some("order_cancelled"),
+        _ => Some("second_payment"),
+    };
+    if let Some(reason) = surplus {
+        return keep(tx, Some(payment), money, reason).await;
+    }
+    insert(tx, Some(payment), money, "order", None).await?;
+    sqlx::query("UPDATE orders SET state = 'paid', paid_by = $1 WHERE id = $2")
+        .bind(&payment.id)
+        .bind(&order.id)
+        .execute(tx)
+        .await?;
+    let seconds = now().saturating_sub(payment.created_at) / 1_000;
+    Ok(News::Paid { seconds, source: money.source })
+}
+
+/// Keeps money that has to be given back.
+async fn keep(
+    tx: &mut AnyConnection,
+    payment: Option<&Payment>,
+    money: &Money,
+    reason: &'static str,
+) -> sqlx::Result<News> {
+    let is_new = insert(tx, payment, money, "to_refund", Some(reason)).await?;
+    Ok(if is_new { News::ToRefund(reason) } else { News::Nothing })
+}
+
+async fn insert(
+    tx: &mut AnyConnection,
+    payment: Option<&Payment>,
+    money: &Money,
+    disposition: &str,
+    reason: Option<&str>,
+) -> sqlx::Result<bool> {
+    let asked = payment.map(|payment| payment.amount.saturating_mul(100));
+    let inserted = sqlx::query(
+        "INSERT INTO received (id, payment_id, receipt, amount_cents, payer, source, disposition, reason, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+    )
+    .bind(new_id())
+    .bind(payment.map(|payment| payment.id.as_str()))
+    .bind(money.receipt.as_ref().map(ReceiptNumber::as_str))
+    .bind(money.amount.map(Kes::cents).or(asked))
+    .bind(money.payer.as_deref().or(payment.map(|payment| payment.phone.as_str())))
+    .bind(money.source)
+    .bind(disposition)
+    .bind(reason)
+    .bind(now())
+    .execute(tx)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// Ends a payment that is locked without money, unless money is known to have come in.
+pub(crate) async fn failed(tx: &mut AnyConnection, payment: &Payment, failure: &StkFailure) -> sqlx::Result<News> {
+    let by_query = failure.source() == Source::Query;
+    if payment.is_paid() || (payment.is_settled() && by_query) {
+        return Ok(News::Nothing);
+    }
+    let now = now();
+    let (advice, pause) = match failure.advice() {
+        Advice::RetryNow => ("retry", 0),
+        Advice::RetryAfter(pause) => ("retry", crate::db::millis(pause)),
+        Advice::AskCustomer => ("ask_customer", 0),
+        _ => ("contact", 0),
+    };
+    let reason = snake(&format!("{:?}", failure.reason()));
+    sqlx::query(
+        "UPDATE payments SET state = 'settled', outcome = 'failed', holds_order = 0, reason = $1, customer_message = $2,
+         advice = $3, retry_at = $4, settled_at = COALESCE(settled_at, $5) WHERE id = $6",
+    )
+    .bind(&reason)
+    .bind(failure.customer_message())
+    .bind(advice)
+    .bind(now.saturating_add(pause))
+    .bind(now)
+    .bind(&payment.id)
+    .execute(tx)
+    .await?;
+    // The callback's reason is better than the query's, and no second failure.
+    Ok(if payment.is_settled() { News::Nothing } else { News::Failed(reason) })
+}
+
+/// `NoResponse` as `no_response`.
+pub(crate) fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}
+
+/// Takes an admin's word that a payment was made: the receipt is in the customer's SMS and in the organisation's statement.
+pub(crate) async fn add_receipt(
+    app: &App,
+    admin: &Admin,
+    id: &str,
+    receipt: &str,
+    reason: &str,
+) -> Result<(Payment, News), Failure> {
+    let reason = text("reason", reason, 200)?;
+    let bad = || Failure::invalid("INVALID_RECEIPT", "This is no receipt of M-PESA: it looks like SG632NMUAB.");
+    let receipt: ReceiptNumber = receipt.trim().to_uppercase().parse().map_err(|_| bad())?;
+    if receipt.is_placeholder() {
+        return Err(bad());
+    }
+    let mut tx = app.db.write().await?;
+    let not_found = || Failure::not_found("PAYMENT_NOT_FOUND", "There is no such payment.");
+    let (order, payment) = lock_both(&mut tx, id).await?.ok_or_else(not_found)?;
+    let known: Option<(Option<String>,)> = sqlx::query_as("SELECT payment_id FROM received WHERE receipt = $1")
+        .bind(receipt.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+    if known.is_some_and(|(payment_id,)| payment_id.as_deref() != Some(id)) {
+        return Err(Failure::conflict("RECEIPT_USED", "This receipt is booked for another payment."));
+    }
+    let has_receipt: Option<(String,)> =
+        sqlx::query_as("SELECT receipt FROM received WHERE payment_id = $1 AND receipt IS NOT NULL")
+            .bind(id)
+            .fetch_optional(&mut *tx)
+            .await?;
+    if has_receipt.is_some_and(|(known,)| known != receipt.as_str()) {
+        return Err(Failure::conflict("RECEIPT_KNOWN", "This payment has another receipt already."));
+    }
+    let money = Money { receipt: Some(receipt), source: "admin", ..Money::default() };
+    let news = paid(&mut tx, &order, &payment, &money).await?;
+    crate::suppliers::audit(&mut tx, &admin.0, "payment.receipt", id, None, Some(receipt.as_str()), &reason).await?;
+    let payment = payments!("SELECT", "FROM payments WHERE id = $1").bind(id).fetch_one(&mut *tx).await?;
+    tx.commit().await?;
+    news.tell(id);
+    Ok((payment, news))
+}
+
+/// Takes what a query has told.
+pub(super) async fn take_status(
+    app: &App,
+    id: &str,
+    take: impl AsyncFnOnce(&mut AnyConnection, &Order, &Payment) -> sqlx::Result<News>,
+) -> sqlx::Result<Option<Payment>> {
+    let mut tx = app.db.write().await?;
+    let Some((order, payment)) = lock_both(&mut tx, id).await? else { return Ok(None) };
+    let news = take(&mut tx, &order, &payment).await?;
+    tx.commit().await?;
+    news.tell(id);
+    find(app, id).await
+}
