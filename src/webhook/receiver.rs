@@ -140,12 +140,39 @@ impl Receiver {
         outcome
     }
 
-    fn read(&self, delivery: &Delivery<'_>) -> Result<(Reference, Event), Refused> {
-        let lines = match self.sources.header() {
+    /// The address of whoever is behind our own proxies, as the [`Sources`] tell it: whether it is one of them or not.
+    ///
+    /// It is for the application's other routes, such as a limit on how often one address may ask for a prompt. `None` if
+    /// it cannot be told: count all of those as one.
+    ///
+    /// ```
+    /// use std::net::IpAddr;
+    /// use daraja::webhook::{Delivery, ProxyHeader, Receiver, SignedUrls, Sources};
+    ///
+    /// # let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+    /// let sources = Sources::safaricom().behind(["127.0.0.1"], ProxyHeader::XForwardedFor)?;
+    /// let receiver = Receiver::new(urls).sources(sources);
+    ///
+    /// let (proxy, visitor): (IpAddr, IpAddr) = ("127.0.0.1".parse()?, "203.0.113.7".parse()?);
+    /// let request = Delivery::new(proxy, "/checkout", b"").forwarded_for("198.51.100.1, 203.0.113.7");
+    /// assert_eq!(receiver.client_of(&request), Some(visitor)); // what the visitor wrote on the left is not believed
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn client_of(&self, delivery: &Delivery<'_>) -> Option<IpAddr> {
+        self.sources.client(delivery.peer, self.lines(delivery))
+    }
+
+    /// The lines of the header that our proxies write.
+    fn lines<'d, 'a>(&self, delivery: &'d Delivery<'a>) -> &'d [&'a [u8]] {
+        match self.sources.header() {
             ProxyHeader::XForwardedFor => &delivery.forwarded_for,
             ProxyHeader::Forwarded => &delivery.forwarded,
-        };
-        if !self.sources.admit(delivery.peer, lines) {
+        }
+    }
+
+    fn read(&self, delivery: &Delivery<'_>) -> Result<(Reference, Event), Refused> {
+        if !self.sources.admit(delivery.peer, self.lines(delivery)) {
             return Err(Refused::Source);
         }
         let (purpose, reference) = self.urls.verify(delivery.path)?;

@@ -129,7 +129,7 @@ impl Sources {
     }
 
     /// The nearest address that is not one of the proxies.
-    fn client(&self, peer: Option<IpAddr>, lines: &[&[u8]]) -> Option<IpAddr> {
+    pub(crate) fn client(&self, peer: Option<IpAddr>, lines: &[&[u8]]) -> Option<IpAddr> {
         let peer = peer?.to_canonical();
         if !contains(&self.proxies, peer) {
             return Some(peer);

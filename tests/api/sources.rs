@@ -200,6 +200,47 @@ fn the_standard_header_is_read_with_its_quotes_and_brackets() {
     }
 }
 
+/// Whom the application's other routes have to do with, whoever may deliver.
+#[test]
+fn the_client_of_a_request_is_told_by_the_same_rule_allowed_or_not() {
+    let (mapped, forged) = ("::ffff:203.0.113.7", "198.51.100.1, 203.0.113.7, 10.1.2.3");
+    for (sources, forwarded) in [
+        (behind(ProxyHeader::XForwardedFor), false),
+        (behind(ProxyHeader::Forwarded), true),
+        (Sources::anyone().behind([PROXY, "10.1.0.0/16"], ProxyHeader::XForwardedFor).unwrap(), false),
+    ] {
+        for (peer, line, expected) in [
+            (Some(STRANGER), "", Some(STRANGER)),
+            (Some(mapped), "", Some(STRANGER)),
+            (Some(STRANGER), SAFARICOM_S, Some(STRANGER)),
+            (Some(PROXY), STRANGER, Some(STRANGER)),
+            (Some(PROXY), SAFARICOM_S, Some(SAFARICOM_S)),
+            (Some(PROXY), forged, Some(STRANGER)),
+            (Some(PROXY), "203.0.113.7, unknown", None),
+            (Some(PROXY), "", None),
+            (None, STRANGER, None),
+        ] {
+            let for_each = line.split(", ").map(|hop| format!("for={hop}")).collect::<Vec<_>>().join(", ");
+            let line = if forwarded { for_each.as_str() } else { line };
+            let peer: Option<IpAddr> = peer.map(|peer| peer.parse().unwrap());
+            let request = Delivery::new(peer, "/checkout", b"");
+            // The other header is anybody's.
+            let request = if forwarded {
+                request.forwarded(line).forwarded_for("192.0.2.1")
+            } else {
+                request.forwarded_for(line).forwarded("for=192.0.2.1")
+            };
+            let expected: Option<IpAddr> = expected.map(|client| client.parse().unwrap());
+            assert_eq!(receiver(sources.clone()).client_of(&request), expected, "{peer:?}: {line}");
+        }
+    }
+    let direct = receiver(Sources::anyone());
+    let stranger: IpAddr = STRANGER.parse().unwrap();
+    let request = Delivery::new(stranger, "/checkout", b"").forwarded_for(SAFARICOM_S);
+    assert_eq!(direct.client_of(&request), Some(stranger));
+    assert_eq!(direct.client_of(&Delivery::new(None, "/checkout", b"")), None);
+}
+
 #[test]
 fn a_header_that_is_no_text_is_not_looked_into() {
     let receiver = receiver(behind(ProxyHeader::XForwardedFor));
