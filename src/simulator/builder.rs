@@ -136,7 +136,7 @@ impl SimulatorBuilder {
             tokens: HashMap::new(),
             pushes: HashMap::new(),
             last_push: HashMap::new(),
-            prompts: Vec::new(),
+            rung: Vec::new(),
             delivered: Vec::new(),
             scripts: HashMap::new(),
             everyone: None,

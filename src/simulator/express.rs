@@ -28,8 +28,10 @@ const ACCEPTED: &str = "Success. Request accepted for processing";
 
 /// One push that was accepted.
 pub(super) struct Push {
+    pub(super) prompt: Prompt,
     merchant_request_id: String,
     short_code: String,
+    callback_url: String,
     behaviour: Behaviour,
     /// When the callback is due.
     ends_at: Instant,
@@ -62,21 +64,22 @@ pub(super) fn push(simulator: &Simulator, request: &Request<Bytes>) -> Result<Re
         None => (behaviour.ending.after, behaviour.ending.queried_after),
     };
     let later = |pause| now.checked_add(pause).unwrap_or(now);
+    let prompt = Prompt {
+        payer: asked.payer,
+        amount: asked.amount,
+        reference: asked.reference.to_owned(),
+        checkout_request_id: id.parse().expect("the simulator's ids are ids"),
+    };
     let push = Push {
+        prompt,
         merchant_request_id: state.random.request_id(),
         short_code: body.business_short_code.as_str().to_owned(),
+        callback_url: asked.callback_url.to_owned(),
         behaviour,
         ends_at: later(told_after),
         known_at: later(known_after),
     };
     tracing::info!(payer = %asked.payer.masked(), amount = asked.amount.get(), "prompt");
-    state.prompts.push(Prompt {
-        payer: asked.payer,
-        amount: asked.amount,
-        reference: asked.reference.to_owned(),
-        checkout_request_id: id.parse().expect("the simulator's ids are ids"),
-    });
-    schedule_callbacks(simulator, &mut state, &push, &id, &asked, later(told_after));
     let answer = AcceptedBody {
         merchant_request_id: push.merchant_request_id.clone().into(),
         checkout_request_id: id.clone().into(),
@@ -89,18 +92,15 @@ pub(super) fn push(simulator: &Simulator, request: &Request<Bytes>) -> Result<Re
         response.extensions_mut().insert(HeldBack(HEAD_START));
     }
     state.last_push.insert(asked.payer, id.clone());
-    state.pushes.insert(id, push);
+    state.rung.push(id);
+    end(simulator, &mut state, push);
     Ok(response)
 }
 
-fn schedule_callbacks(
-    simulator: &Simulator,
-    state: &mut State,
-    push: &Push,
-    id: &str,
-    asked: &Asked<'_>,
-    ends_at: Instant,
-) {
+/// Books what a push will end in, and schedules its callbacks.
+fn end(simulator: &Simulator, state: &mut State, push: Push) {
+    let (ends_at, prompt) = (push.ends_at, &push.prompt);
+    let id = prompt.checkout_request_id.as_str().to_owned();
     let later = |pause| ends_at.checked_add(pause).unwrap_or(ends_at);
     let (times, order): (&[Instant], _) = match push.behaviour.callback {
         Callback::Lost => (&[], Order::WhenDue),
@@ -121,22 +121,23 @@ fn schedule_callbacks(
             kind: Kind::Payment,
             receipt: receipt.clone(),
             originator_conversation_id: push.merchant_request_id.clone(),
-            conversation_id: id.to_owned(),
+            conversation_id: id.clone(),
             id_is_own: IdIs::TheGateways,
-            number: asked.payer,
-            amount: asked.amount,
+            number: prompt.payer,
+            amount: prompt.amount,
             started: simulator.shared.clock.timestamp(),
             ended: paid_at,
             ends_at,
             fate: Fate::Completed,
+            reversal: None,
         });
-        metadata(asked, ending.receipt, &receipt, paid_at)
+        metadata(prompt, ending.receipt, &receipt, paid_at)
     });
     let body = CallbackBody {
         body: CallbackInner {
             stk_callback: CallbackFields {
                 merchant_request_id: &push.merchant_request_id,
-                checkout_request_id: id,
+                checkout_request_id: &id,
                 result_code: ending.code,
                 result_desc: ending.told,
                 callback_metadata: items.map(|item| Metadata { item }),
@@ -145,21 +146,22 @@ fn schedule_callbacks(
     };
     let body = Bytes::from(serde_json::to_vec(&body).expect("the simulator's callbacks are plain structs"));
     for due in times {
-        let (url, short_code) = (asked.callback_url.to_owned(), push.short_code.clone());
+        let (url, short_code) = (push.callback_url.clone(), push.short_code.clone());
         simulator.schedule(state, Mail::Callback, *due, Delivery { url, short_code, body: body.clone(), order });
     }
+    state.pushes.insert(id, push);
 }
 
 /// Five items as in real callbacks, `Balance` without a value.
-fn metadata(asked: &Asked<'_>, given: Receipt, receipt: &str, paid_at: Timestamp) -> Vec<Item> {
+fn metadata(prompt: &Prompt, given: Receipt, receipt: &str, paid_at: Timestamp) -> Vec<Item> {
     let item = |name, value| Item { name, value };
     let date = paid_at.to_string().parse::<u64>().ok();
     let mut items = vec![
-        item("Amount", Some(f64::from(asked.amount.get()).into())),
+        item("Amount", Some(f64::from(prompt.amount.get()).into())),
         item("MpesaReceiptNumber", Some(receipt.into())),
         item("Balance", None),
         item("TransactionDate", date.map(Into::into)),
-        item("PhoneNumber", Some(asked.payer.as_u64().into())),
+        item("PhoneNumber", Some(prompt.payer.as_u64().into())),
     ];
     if given == Receipt::Missing {
         items.retain(|item| item.name != "MpesaReceiptNumber");
@@ -308,6 +310,10 @@ fn check_merchant(code: &Text<'_>, password: &Text<'_>, timestamp: &Text<'_>) ->
 }
 
 impl State {
+    pub(super) fn pushes_in_order(&self) -> impl Iterator<Item = &Push> {
+        self.rung.iter().filter_map(|id| self.pushes.get(id))
+    }
+
     /// `ws_CO_`, the date in Nairobi, three digits and the payer's nine: the number stands in it, as in Daraja's own.
     fn checkout_request_id(&mut self, payer: Msisdn, today: Timestamp) -> String {
         let date = today.to_datetime().format("%d%m%Y%H%M%S");

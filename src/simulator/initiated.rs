@@ -16,7 +16,7 @@ use super::{
     delivery::{Delivery, Kind as Mail, Order},
     desk::{self, Refusal},
     express::{is_callback_url, read},
-    ledger::{Entry, Fate, Kind, PAYOUT_FEE},
+    ledger::{Entry, Fate, Kind, PAYOUT_FEE, Reversal},
     organisation::{B2C_SHORT_CODE, INITIATOR},
     random,
     recipient::{BAD_PARAMETER, INITIATOR_LOCKED, NOT_FOUND, PROCESSED, TOO_LITTLE, Verdict, WRONG_INITIATOR},
@@ -169,13 +169,14 @@ pub(super) fn party(number: Msisdn) -> String {
     format!("{number} - SIMULATED PERSON")
 }
 
-/// Takes a request of the three others: checks it, judges its initiator, and posts what `answer` makes of it.
+/// Takes a request of the three others: checks it, judges its initiator, and posts what `answer` makes of it under a
+/// receipt number that it is told.
 fn take(
     simulator: &Simulator,
     fields: &InitiatorFields<'_>,
     party_a: &Text<'_>,
     command: &str,
-    answer: impl FnOnce(&mut State, Timestamp) -> (Value, &'static str, Option<Value>),
+    answer: impl FnOnce(&mut State, Timestamp, &str) -> (Value, &'static str, Option<Value>),
 ) -> Result<Response<Bytes>, Refusal> {
     let (short_code, result_url, timeout_url) = check_common(fields, party_a, command)?;
     let today = simulator.shared.clock.timestamp();
@@ -187,12 +188,12 @@ fn take(
         result_url,
         timeout_url,
     };
+    let transaction_id = state.next_receipt(today);
     let (name, credential) = (fields.initiator.as_str(), fields.security_credential.as_str());
     let (code, words, parameters) = match state.judge_initiator(name, credential, short_code) {
-        Ok(()) => answer(&mut state, today),
+        Ok(()) => answer(&mut state, today, &transaction_id),
         Err(Verdict(code, words)) => (code.into(), words, None),
     };
-    let transaction_id = state.next_receipt(today);
     let result = taken.result(&code, words, &transaction_id, parameters);
     taken.post(simulator, &mut state, result_url, simulator.shared.settings.result_time, &result);
     Ok(taken.acknowledge())
@@ -203,7 +204,7 @@ pub(super) fn status(simulator: &Simulator, request: &Request<Bytes>) -> Result<
     let wanted =
         |text: &Option<Text<'_>>| text.as_ref().map(|text| text.as_str().to_owned()).filter(|id| !id.is_empty());
     let (receipt, id) = (wanted(&body.transaction_id), wanted(&body.original_conversation_id));
-    take(simulator, &body.common, &body.party_a, "TransactionStatusQuery", |state, _| {
+    take(simulator, &body.common, &body.party_a, "TransactionStatusQuery", |state, _, _| {
         let entry = match (&receipt, &id) {
             (Some(receipt), _) => state.ledger.by_receipt(receipt),
             (None, Some(id)) => state.ledger.by_id(id),
@@ -227,7 +228,7 @@ fn transaction(entry: &Entry) -> Value {
     let under_way = entry.ends_at > Instant::now();
     let status = match entry.fate {
         _ if under_way => "Initiated",
-        Fate::Completed | Fate::Reversed => "Completed",
+        Fate::Completed => "Completed",
         Fate::Declined => "Declined",
     };
     let fee =
@@ -251,7 +252,7 @@ fn transaction(entry: &Entry) -> Value {
 
 pub(super) fn balance(simulator: &Simulator, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
     let body: BalanceBody<'_> = read(request)?;
-    take(simulator, &body.common, &body.party_a, "AccountBalance", |state, today| {
+    take(simulator, &body.common, &body.party_a, "AccountBalance", |state, today, _| {
         let accounts = state.ledger.accounts();
         let account = |name: &str, amount: crate::Kes| format!("{name}|KES|{amount}|{amount}|0.00|0.00");
         let text = [
@@ -274,17 +275,17 @@ pub(super) fn reversal(simulator: &Simulator, request: &Request<Bytes>) -> Resul
     let Ok(receipt) = body.transaction_id.as_str().parse::<ReceiptNumber>() else {
         return refuse("Bad Request - Invalid TransactionID");
     };
-    take(simulator, &body.common, &body.receiver_party, "TransactionReversal", |state, today| {
+    take(simulator, &body.common, &body.receiver_party, "TransactionReversal", |state, today, transaction_id| {
         let refused = |code: &str, words| (code.into(), words, None);
         let payment = state.ledger.by_receipt(receipt.as_str()).cloned();
         let payment = payment.filter(|entry| entry.kind == Kind::Payment && entry.ends_at <= Instant::now());
         match payment {
-            Some(entry) if entry.fate == Fate::Reversed => {
-                refused("R000001", "The transaction has already been reversed.")
-            }
+            Some(entry) if entry.reversal.is_some() => refused("R000001", "The transaction has already been reversed."),
             Some(entry) if amount <= entry.amount => match state.ledger.withdraw(amount) {
                 Ok(accounts) => {
-                    state.ledger.mark_reversed(receipt.as_str());
+                    let (transaction_id, moment) = (transaction_id.to_owned(), Instant::now());
+                    let reversal = Reversal { receipt: transaction_id, amount, moment };
+                    state.ledger.mark_reversed(receipt.as_str(), reversal);
                     (0.into(), PROCESSED.1, Some(reversed(&entry, amount, accounts.utility, today)))
                 }
                 Err(_) => (TOO_LITTLE.0.into(), TOO_LITTLE.1, None),

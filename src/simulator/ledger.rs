@@ -38,6 +38,16 @@ pub(super) struct Entry {
     /// Before this moment it is under way.
     pub(super) ends_at: Instant,
     pub(super) fate: Fate,
+    /// How a payment was given back.
+    pub(super) reversal: Option<Reversal>,
+}
+
+/// Money that was given back to who had paid it.
+#[derive(Debug, Clone)]
+pub(super) struct Reversal {
+    pub(super) receipt: String,
+    pub(super) amount: Shillings,
+    pub(super) moment: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +67,6 @@ pub(super) enum IdIs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Completed,
-    Reversed,
     Declined,
 }
 
@@ -153,10 +162,16 @@ impl Ledger {
         &self.entries
     }
 
-    pub(super) fn mark_reversed(&mut self, receipt: &str) {
+    /// What moved money and has ended by now.
+    pub(super) fn moved(&self) -> impl Iterator<Item = &Entry> {
+        let now = Instant::now();
+        self.entries.iter().filter(move |entry| entry.fate == Fate::Completed && entry.ends_at <= now)
+    }
+
+    pub(super) fn mark_reversed(&mut self, receipt: &str, reversal: Reversal) {
         let place = self.by_receipt.get(receipt).copied();
         if let Some(entry) = place.and_then(|place| self.entries.get_mut(place)) {
-            entry.fate = Fate::Reversed;
+            entry.reversal = Some(reversal);
         }
     }
 }

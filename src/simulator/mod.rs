@@ -65,7 +65,7 @@ pub use customer::{CustomerScript, SCENARIOS, Scenario};
 pub use delivery::Delivered;
 pub use faults::{Fault, Route};
 pub use ledger::Accounts;
-pub use organisation::{PaidOut, Posted};
+pub use organisation::{PaidBack, PaidIn, PaidOut, Posted};
 pub use recipient::{PAYOUT_SCENARIOS, PayoutScenario, RecipientScript};
 pub use server::Served;
 
@@ -142,7 +142,8 @@ struct State {
     pushes: HashMap<String, Push>,
     /// The last push to each number, to see whether its prompt is still open.
     last_push: HashMap<Msisdn, String>,
-    prompts: Vec<Prompt>,
+    /// The ids of all pushes, in order.
+    rung: Vec<String>,
     delivered: Vec<Delivered>,
     scripts: HashMap<Msisdn, Behaviour>,
     everyone: Option<Behaviour>,
@@ -281,7 +282,7 @@ impl Simulator {
     /// Every prompt that rang, in order.
     #[must_use]
     pub fn prompts(&self) -> Vec<Prompt> {
-        self.lock().prompts.clone()
+        self.lock().pushes_in_order().map(|push| push.prompt.clone()).collect()
     }
 
     /// How many calls of this route arrived, refused ones included, reset ones not.

@@ -1,4 +1,4 @@
-//! The organisation that pays: its initiator, its accounts, what it paid, and what is posted to it.
+//! The organisation: its initiator, its accounts, what it was paid and what it paid, and what is posted to it.
 
 use std::fmt;
 
@@ -8,15 +8,45 @@ use url::Url;
 use super::{
     Accounts, RecipientScript, Simulator, credential,
     delivery::{Delivery, Kind as Mail},
-    ledger::{Fate, IdIs, Kind},
+    ledger::{Fate, IdIs, Kind, Reversal},
 };
 use crate::{
-    Certificate, Initiator, InitiatorPassword, Kes, Msisdn, OriginatorConversationId, ReceiptNumber, ResultUrls,
-    SecurityCredential, Shillings, ShortCode,
+    Certificate, CheckoutRequestId, Initiator, InitiatorPassword, Kes, Msisdn, OriginatorConversationId, ReceiptNumber,
+    ResultUrls, SecurityCredential, Shillings, ShortCode,
 };
 
 pub(super) const B2C_SHORT_CODE: &str = "600992";
 pub(super) const INITIATOR: &str = "simulator-api";
+
+/// Money that a customer paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PaidIn {
+    /// What Daraja calls the payment.
+    pub checkout_request_id: CheckoutRequestId,
+    /// Who paid.
+    pub payer: Msisdn,
+    /// How much was paid.
+    pub amount: Shillings,
+    /// The reference that the prompt showed.
+    pub reference: String,
+    /// M-PESA's receipt.
+    pub receipt: ReceiptNumber,
+}
+
+/// Money that a reversal gave back to who had paid it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PaidBack {
+    /// The receipt of the payment that was reversed.
+    pub original_receipt: ReceiptNumber,
+    /// Who had paid, and has it back.
+    pub payer: Msisdn,
+    /// How much was given back: the whole payment or a part.
+    pub amount: Shillings,
+    /// M-PESA's receipt of the reversal itself.
+    pub receipt: ReceiptNumber,
+}
 
 /// Money that a payout moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,9 +198,71 @@ impl Simulator {
             },
             recipient: entry.number,
             amount: entry.amount,
-            receipt: entry.receipt.parse().expect("the simulator's receipts are receipts"),
+            receipt: read_receipt(&entry.receipt),
         })
         .collect()
+    }
+
+    /// Every payment that has come in by now, in the order in which the money came: what was really paid, whatever anybody
+    /// was told. A payment that was reversed is among them, and among the [`reversals`](Self::reversals).
+    ///
+    /// ```
+    /// use daraja::{Shillings, StkPush, simulator::Simulator};
+    /// # use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> daraja::Result<()> {
+    /// let simulator = Simulator::new();
+    /// simulator.everyone().approves().after(Duration::from_secs(20)).callback_lost();
+    /// # let (merchant, payer) = (simulator.merchant(), "254708374149".parse()?);
+    /// # let push = StkPush::new(&merchant, payer, Shillings::new(500)?, "INV-001".parse()?, simulator.callback_url());
+    /// let accepted = simulator.client().send(&push).await?;
+    /// assert!(simulator.payments().is_empty());
+    /// tokio::time::sleep(Duration::from_secs(20)).await;
+    /// assert_eq!(simulator.payments()[0].checkout_request_id, accepted.checkout_request_id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Never, as the books are its own.
+    #[must_use]
+    pub fn payments(&self) -> Vec<PaidIn> {
+        let state = self.lock();
+        let mut entries: Vec<_> = state.ledger.moved().filter(|entry| entry.kind == Kind::Payment).collect();
+        entries.sort_by_key(|entry| entry.ends_at);
+        let paid = entries.into_iter().map(|entry| {
+            let push = state.pushes.get(&entry.conversation_id).expect("every payment began with a push");
+            PaidIn {
+                checkout_request_id: push.prompt.checkout_request_id.clone(),
+                payer: entry.number,
+                amount: entry.amount,
+                reference: push.prompt.reference.clone(),
+                receipt: read_receipt(&entry.receipt),
+            }
+        });
+        paid.collect()
+    }
+
+    /// Every reversal that gave money back, in order, whatever anybody was told.
+    ///
+    /// # Panics
+    ///
+    /// Never, as the receipts are its own.
+    #[must_use]
+    pub fn reversals(&self) -> Vec<PaidBack> {
+        let state = self.lock();
+        let mut reversed: Vec<_> =
+            state.ledger.entries().iter().filter_map(|entry| Some((entry, entry.reversal.as_ref()?))).collect();
+        reversed.sort_by_key(|(_, reversal)| reversal.moment);
+        let paid = reversed.into_iter().map(|(entry, Reversal { receipt, amount, .. })| PaidBack {
+            original_receipt: read_receipt(&entry.receipt),
+            payer: entry.number,
+            amount: *amount,
+            receipt: read_receipt(receipt),
+        });
+        paid.collect()
     }
 
     /// Waits for the next result or queue timeout that is due, and takes it, as the route behind its URL would.
@@ -178,4 +270,8 @@ impl Simulator {
         let Delivery { url, body, .. } = self.next_delivery(Mail::Result).await;
         Posted { url, body }
     }
+}
+
+fn read_receipt(receipt: &str) -> ReceiptNumber {
+    receipt.parse().expect("the simulator's receipts are receipts")
 }

@@ -138,6 +138,7 @@ impl State {
             ended,
             ends_at: Instant::now().checked_add(after).unwrap_or_else(Instant::now),
             fate,
+            reversal: None,
         });
         if fate == Fate::Declined {
             return taken.result(&verdict.0.into(), verdict.1, &receipt, None);

@@ -271,6 +271,7 @@ async fn play(seen: &mut String) {
         never = simulator.deliver_to(&inbox) => match never {},
     };
     show(seen, &settled);
+    show(seen, &simulator.payments());
     let served = simulator.serve("127.0.0.1:0").await.unwrap();
     show(seen, &served);
 }

@@ -318,6 +318,10 @@ async fn what_a_customer_paid_is_in_the_books_and_goes_back_once() {
     let simulator = Simulator::builder().utility_account(kes(0)).build();
     let receipt = receive(&simulator, &simulator.client()).await;
     assert_eq!(simulator.accounts().utility, kes(500));
+    assert_eq!(
+        simulator.payments().iter().map(|paid| (paid.receipt, paid.amount.get())).collect::<Vec<_>>(),
+        [(receipt, 500)]
+    );
 
     let too_much = reverse(&simulator, receipt.as_str(), 501).await;
     assert!(
@@ -337,6 +341,8 @@ async fn what_a_customer_paid_is_in_the_books_and_goes_back_once() {
     assert_eq!(simulator.accounts().utility, kes(0));
     assert_eq!(reverse(&simulator, receipt.as_str(), 500).await, ReversalOutcome::AlreadyReversed);
     assert_eq!(simulator.accounts().utility, kes(0));
+    let [back] = &simulator.reversals()[..] else { panic!("one reversal") };
+    assert_eq!((back.original_receipt, back.payer, back.amount.get()), (receipt, "254708374149".parse().unwrap(), 500));
 }
 
 #[tokio::test(start_paused = true)]
