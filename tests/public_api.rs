@@ -8,7 +8,7 @@ use daraja::{
     TransactionStatusQuery, TransactionStatusResult,
     c2b::C2bNotice,
     initiated::ResultEnvelope,
-    simulator::{Served, Simulator},
+    simulator::{NoOpenPrompt, Served, Simulator},
     stk::{Settled, Wait},
     transport::{Transport, TransportError, reqwest::ReqwestTransport},
     webhook::{
@@ -71,6 +71,7 @@ fn errors_are_errors() {
     is_an_error::<daraja::error::StillPending>();
     is_an_error::<Refused>();
     is_an_error::<Mismatch>();
+    is_an_error::<NoOpenPrompt>();
 }
 
 #[test]

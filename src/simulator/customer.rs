@@ -32,6 +32,15 @@ pub(super) struct Ending {
     pub(super) queried_after: Duration,
     pub(super) while_open: WhileOpen,
     pub(super) receipt: Receipt,
+    pub(super) decided_by: DecidedBy,
+}
+
+/// Who says how a prompt ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DecidedBy {
+    Script,
+    /// Whoever holds the phone. The ending is that of a prompt which nobody answers.
+    Hand,
 }
 
 /// What an STK query answers while the prompt is open.
@@ -72,19 +81,24 @@ const fn ending(code: u64, words: &'static str, seconds: u64) -> Ending {
         queried_after: after,
         while_open: WhileOpen::Processing,
         receipt: Receipt::Given,
+        decided_by: DecidedBy::Script,
     }
 }
 
-const APPROVES: Ending = ending(0, "The service request is processed successfully.", 17);
-const CANCELS: Ending = Ending { while_open: WhileOpen::EmptyError, ..ending(1032, "Request Cancelled by user.", 20) };
+pub(super) const APPROVES: Ending = ending(0, "The service request is processed successfully.", 17);
+pub(super) const CANCELS: Ending =
+    Ending { while_open: WhileOpen::EmptyError, ..ending(1032, "Request Cancelled by user.", 20) };
 const IGNORES: Ending = Ending {
     told: "No response from user.",
     queried_after: Duration::from_secs(14),
     ..ending(1037, "DS timeout user cannot be reached.", 26)
 };
-const LACKS_FUNDS: Ending = ending(1, "The balance is insufficient for the transaction.", 15);
-const WRONG_PIN: Ending = ending(2001, "The initiator information is invalid.", 15);
+pub(super) const LACKS_FUNDS: Ending = ending(1, "The balance is insufficient for the transaction.", 15);
+pub(super) const WRONG_PIN: Ending = ending(2001, "The initiator information is invalid.", 15);
 const WITHOUT_RECEIPT: Ending = Ending { receipt: Receipt::Missing, ..APPROVES };
+/// Open for longer than the measured time of an ignored prompt, so that somebody can find the page and decide.
+const BY_HAND: Ending =
+    Ending { told: IGNORES.told, decided_by: DecidedBy::Hand, ..ending(IGNORES.code, IGNORES.queried, 60) };
 const NEVER_ENDS: Ending = ending(1019, "Transaction has expired", 3_600);
 
 impl Ending {
@@ -229,6 +243,34 @@ impl<'s> CustomerScript<'s> {
     /// Ends with any numeric code and words. With a zero code the money moves.
     pub fn ends_with(self, code: u64, words: &'static str) -> Self {
         self.ends(ending(code, words, 15))
+    }
+
+    /// Leaves it to whoever holds the phone: see [`Simulator::answer`]. The prompt is open for 60 s, whatever the
+    /// simulator's [answer time](super::SimulatorBuilder::answer_time), or as long as [`after`](Self::after) says;
+    /// unanswered it ends as if ignored, 1037. No money moves before the answer.
+    ///
+    /// What becomes of the callback is scripted as ever, except that an early one comes when the prompt ends.
+    ///
+    /// ```
+    /// use daraja::simulator::{PromptAnswer, Simulator};
+    /// # use daraja::{Shillings, StkPush};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let simulator = Simulator::new();
+    /// simulator.everyone().decides_by_hand();
+    /// # let (merchant, payer) = (simulator.merchant(), "254708374149".parse()?);
+    /// # let push = StkPush::new(&merchant, payer, Shillings::new(500)?, "INV-001".parse()?, simulator.callback_url());
+    /// simulator.client().send(&push).await?;
+    /// let open = simulator.open_prompts();
+    /// assert_eq!(open[0].prompt.reference, "INV-001");
+    /// simulator.answer(&open[0].prompt.checkout_request_id, PromptAnswer::Pin)?;
+    /// assert!(simulator.open_prompts().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn decides_by_hand(self) -> Self {
+        self.ends(BY_HAND)
     }
 
     /// Takes this long to answer, down to nothing at all.

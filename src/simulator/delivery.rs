@@ -78,18 +78,30 @@ pub(super) enum Order {
     Overtaken,
 }
 
+/// Where a delivery stands in the queue: when it is due, and its number.
+pub(super) type Slot = (Instant, u64);
+
 /// What is to be delivered, by the time it is due.
 #[derive(Default)]
 pub(super) struct Deliveries {
-    queue: BTreeMap<(Instant, u64), Delivery>,
+    queue: BTreeMap<Slot, Delivery>,
     held: Vec<Delivery>,
     count: u64,
 }
 
 impl Deliveries {
-    pub(super) fn schedule(&mut self, due: Instant, delivery: Delivery) {
+    pub(super) fn schedule(&mut self, due: Instant, delivery: Delivery) -> Slot {
         self.count = self.count.wrapping_add(1);
-        self.queue.insert((due, self.count), delivery);
+        let slot = (due, self.count);
+        self.queue.insert(slot, delivery);
+        slot
+    }
+
+    /// Takes back what was scheduled and is not due yet.
+    pub(super) fn cancel(&mut self, slots: &[Slot]) {
+        for slot in slots {
+            self.queue.remove(slot);
+        }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -11,8 +11,8 @@ use url::Url;
 
 use super::{
     PASSKEY, PAYBILL, Prompt, STORE, Simulator, State, TILL,
-    customer::{Behaviour, Callback, Ending, Receipt, WhileOpen},
-    delivery::{Delivery, Kind as Mail, Order},
+    customer::{Behaviour, Callback, DecidedBy, Ending, Receipt, WhileOpen},
+    delivery::{Delivery, Kind as Mail, Order, Slot},
     desk::{self, Refusal},
     ledger::{Entry, Fate, IdIs, Kind},
     line::{self, HEAD_START, HeldBack},
@@ -30,13 +30,15 @@ const ACCEPTED: &str = "Success. Request accepted for processing";
 pub(super) struct Push {
     pub(super) prompt: Prompt,
     merchant_request_id: String,
-    short_code: String,
+    pub(super) short_code: String,
     callback_url: String,
-    behaviour: Behaviour,
+    pub(super) behaviour: Behaviour,
     /// When the callback is due.
-    ends_at: Instant,
+    pub(super) ends_at: Instant,
     /// When a query knows the end.
-    known_at: Instant,
+    pub(super) known_at: Instant,
+    /// The callbacks on their way.
+    pub(super) callbacks: Vec<Slot>,
 }
 
 pub(super) fn push(simulator: &Simulator, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
@@ -56,8 +58,9 @@ pub(super) fn push(simulator: &Simulator, request: &Request<Bytes>) -> Result<Re
         behaviour.ending = Ending::NOT_PERMITTED;
     }
     let id = state.checkout_request_id(asked.payer, today);
-    let chosen = behaviour.after.or(settings.answer_time);
-    let early = behaviour.callback == Callback::Early;
+    let by_hand = behaviour.ending.decided_by == DecidedBy::Hand;
+    let chosen = behaviour.after.or(settings.answer_time.filter(|_| !by_hand));
+    let early = behaviour.callback == Callback::Early && !by_hand;
     let (told_after, known_after) = match chosen {
         _ if early => (Duration::ZERO, Duration::ZERO),
         Some(time) => (time, time),
@@ -78,6 +81,7 @@ pub(super) fn push(simulator: &Simulator, request: &Request<Bytes>) -> Result<Re
         behaviour,
         ends_at: later(told_after),
         known_at: later(known_after),
+        callbacks: Vec::new(),
     };
     tracing::info!(payer = %asked.payer.masked(), amount = asked.amount.get(), "prompt");
     let answer = AcceptedBody {
@@ -98,7 +102,7 @@ pub(super) fn push(simulator: &Simulator, request: &Request<Bytes>) -> Result<Re
 }
 
 /// Books what a push will end in, and schedules its callbacks.
-fn end(simulator: &Simulator, state: &mut State, push: Push) {
+pub(super) fn end(simulator: &Simulator, state: &mut State, mut push: Push) {
     let (ends_at, prompt) = (push.ends_at, &push.prompt);
     let id = prompt.checkout_request_id.as_str().to_owned();
     let later = |pause| ends_at.checked_add(pause).unwrap_or(ends_at);
@@ -145,10 +149,11 @@ fn end(simulator: &Simulator, state: &mut State, push: Push) {
         },
     };
     let body = Bytes::from(serde_json::to_vec(&body).expect("the simulator's callbacks are plain structs"));
-    for due in times {
+    let mut schedule = |due: &Instant| {
         let (url, short_code) = (push.callback_url.clone(), push.short_code.clone());
-        simulator.schedule(state, Mail::Callback, *due, Delivery { url, short_code, body: body.clone(), order });
-    }
+        simulator.schedule(state, Mail::Callback, *due, Delivery { url, short_code, body: body.clone(), order })
+    };
+    push.callbacks = times.iter().map(&mut schedule).collect();
     state.pushes.insert(id, push);
 }
 

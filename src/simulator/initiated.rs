@@ -33,7 +33,7 @@ use crate::{
 /// So many wrong credentials in a row lock the initiator.
 const TRIES: u32 = 3;
 
-const ORGANISATION: &str = "600992 - SIMULATED SHOP";
+pub(super) const ORGANISATION: &str = "600992 - SIMULATED SHOP";
 
 /// A request that was taken, on its way to a result.
 pub(super) struct Taken<'b> {
@@ -284,7 +284,7 @@ pub(super) fn reversal(simulator: &Simulator, request: &Request<Bytes>) -> Resul
             Some(entry) if amount <= entry.amount => match state.ledger.withdraw(amount) {
                 Ok(accounts) => {
                     let (transaction_id, moment) = (transaction_id.to_owned(), Instant::now());
-                    let reversal = Reversal { receipt: transaction_id, amount, moment };
+                    let reversal = Reversal { receipt: transaction_id, amount, at: today, moment };
                     state.ledger.mark_reversed(receipt.as_str(), reversal);
                     (0.into(), PROCESSED.1, Some(reversed(&entry, amount, accounts.utility, today)))
                 }

@@ -47,6 +47,7 @@ pub(super) struct Entry {
 pub(super) struct Reversal {
     pub(super) receipt: String,
     pub(super) amount: Shillings,
+    pub(super) at: Timestamp,
     pub(super) moment: Instant,
 }
 

@@ -1,9 +1,10 @@
 //! A local Daraja, for tests and for development without credentials, network or tunnel. No real money can move.
 //!
 //! It is as strict as Daraja: the token, the STK password, every field, form bodies and the query rate are checked and
-//! refused with Daraja's own status, code and words. Customers decide by script, else by the last two digits of their
-//! number (see [`SCENARIOS`]), else they approve. In process it runs under tokio's paused clock, so that minutes of
-//! waiting pass in a millisecond; [`Simulator::serve`] puts it on a port for programs in any language.
+//! refused with Daraja's own status, code and words. Customers decide by script or
+//! [by hand](CustomerScript::decides_by_hand), else by the last two digits of their number (see [`SCENARIOS`]), else they
+//! approve. In process it runs under tokio's paused clock, so that minutes of waiting pass in a millisecond;
+//! [`Simulator::serve`] puts it on a port for programs in any language.
 //!
 //! ```
 //! use daraja::{Shillings, StkPush, StkReason, simulator::Simulator, stk::Outcome};
@@ -56,6 +57,7 @@ mod ledger;
 mod line;
 mod organisation;
 mod payouts;
+mod phone;
 mod random;
 mod recipient;
 mod server;
@@ -66,11 +68,12 @@ pub use delivery::Delivered;
 pub use faults::{Fault, Route};
 pub use ledger::Accounts;
 pub use organisation::{PaidBack, PaidIn, PaidOut, Posted};
+pub use phone::{Message, NoOpenPrompt, OpenPrompt, PromptAnswer};
 pub use recipient::{PAYOUT_SCENARIOS, PayoutScenario, RecipientScript};
 pub use server::Served;
 
 use customer::Behaviour;
-use delivery::{Deliveries, Delivery, Kind as Mail};
+use delivery::{Deliveries, Delivery, Kind as Mail, Slot};
 use express::Push;
 use faults::Faults;
 use ledger::Ledger;
@@ -330,9 +333,10 @@ impl Simulator {
         }
     }
 
-    fn schedule(&self, state: &mut State, kind: Mail, due: Instant, delivery: Delivery) {
-        state.mail(kind).schedule(due, delivery);
+    fn schedule(&self, state: &mut State, kind: Mail, due: Instant, delivery: Delivery) -> Slot {
+        let slot = state.mail(kind).schedule(due, delivery);
         self.shared.notify(kind).notify_one();
+        slot
     }
 
     fn count(&self, route: Route) {

@@ -272,6 +272,6 @@ impl Simulator {
     }
 }
 
-fn read_receipt(receipt: &str) -> ReceiptNumber {
+pub(super) fn read_receipt(receipt: &str) -> ReceiptNumber {
     receipt.parse().expect("the simulator's receipts are receipts")
 }

@@ -27,6 +27,7 @@ mod security;
 mod signed_urls;
 mod simulator;
 mod simulator_payouts;
+mod simulator_phone;
 mod sources;
 mod stk_callback;
 mod stk_push;

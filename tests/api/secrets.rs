@@ -272,6 +272,7 @@ async fn play(seen: &mut String) {
     };
     show(seen, &settled);
     show(seen, &simulator.payments());
+    show(seen, &simulator.messages(number));
     let served = simulator.serve("127.0.0.1:0").await.unwrap();
     show(seen, &served);
 }
