@@ -1,11 +1,16 @@
 //! What is asked of the URLs that Daraja is to post to.
 
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use url::Url;
 
 use crate::{Rules, error::Invalid};
 
 /// What Daraja documents for C2B URLs only is a warning here: such words have been seen to work elsewhere.
 const WORDS: [&str; 9] = ["mpesa", "m-pesa", "safaricom", "exec", "exe", "cmd", "sql", "query", "ngrok"];
+
+/// The words that were warned of: once is enough, and a payment service asks a thousand times a day.
+static WARNED: AtomicU16 = AtomicU16::new(0);
 
 pub(crate) fn check(what: &'static str, url: &Url, rules: &Rules) -> Result<(), Invalid> {
     let invalid = |reason: &'static str| Err(Invalid::new(what, reason));
@@ -20,8 +25,11 @@ pub(crate) fn check(what: &'static str, url: &Url, rules: &Rules) -> Result<(), 
     }
     if tracing::enabled!(tracing::Level::WARN) {
         let lower = url.as_str().to_ascii_lowercase();
-        if let Some(word) = WORDS.into_iter().find(|word| lower.contains(word)) {
-            tracing::warn!(word, "the {what} holds a word that the Daraja portal warns about");
+        for (place, word) in WORDS.into_iter().enumerate().filter(|(_, word)| lower.contains(word)) {
+            let bit = 1 << place;
+            if WARNED.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+                tracing::warn!(word, "the {what} holds a word that the Daraja portal warns about");
+            }
         }
     }
     Ok(())

@@ -84,7 +84,8 @@ impl App {
             })
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(middleware::from_fn_with_state(self.clone(), limits::limit));
-        let header = |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+        let header =
+            |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
         // Callbacks are outside of every limit but their own.
         callbacks::routes()
             .with_state(self.clone())

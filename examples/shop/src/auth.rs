@@ -119,8 +119,7 @@ impl Tokens {
     pub(crate) fn issue(&self, id: &str, role: Role, audience: Audience) -> Result<String, Failure> {
         let iat = now() / 1_000;
         let exp = iat.saturating_add(LIFE);
-        let claims =
-            Claims { sub: id.to_owned(), role, aud: audience.as_str().to_owned(), jti: new_id(), iat, exp };
+        let claims = Claims { sub: id.to_owned(), role, aud: audience.as_str().to_owned(), jti: new_id(), iat, exp };
         encode(&Header::new(Algorithm::HS256), &claims, &self.keys.signs)
             .map_err(|_| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "TRY_AGAIN", "No token could be made."))
     }
@@ -164,7 +163,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
+        let token =
+            header.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
         let Some((_, token)) = token else {
             let message = "Log in first, and send the token: Authorization: Bearer …";
             return Err(Failure::new(StatusCode::UNAUTHORIZED, "TOKEN_MISSING", message));
@@ -216,10 +216,12 @@ fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 /// A hash of a password to store.
 pub(crate) async fn hash(password: String) -> Result<String, Failure> {
     let _turn = HASHING.acquire().await;
-    let hash = spawn_blocking(move || Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string()));
-    hash.await.ok().and_then(Result::ok).ok_or_else(|| {
-        Failure::new(StatusCode::SERVICE_UNAVAILABLE, "TRY_AGAIN", "The password could not be stored.")
-    })
+    let hash =
+        spawn_blocking(move || Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string()));
+    hash.await
+        .ok()
+        .and_then(Result::ok)
+        .ok_or_else(|| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "TRY_AGAIN", "The password could not be stored."))
 }
 
 async fn verify(password: String, hash: String) -> bool {
@@ -238,9 +240,11 @@ static NOBODY: LazyLock<String> = LazyLock::new(|| {
 
 /// Somebody's id and role by email address and password.
 pub(crate) async fn log_in(db: &Db, email: &str, password: &str) -> Result<(String, Role), Failure> {
+    // PostgreSQL's text holds no NUL.
+    let email = email.trim().to_lowercase().replace('\0', " ");
     let found: Option<(String, String, String)> =
         sqlx::query_as("SELECT id, role, password_hash FROM users WHERE email = $1")
-            .bind(email.trim().to_lowercase())
+            .bind(email)
             .fetch_optional(db.pool())
             .await?;
     let hash = found.as_ref().map_or_else(|| NOBODY.clone(), |(_, _, hash)| hash.clone());

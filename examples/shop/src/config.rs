@@ -132,7 +132,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         match self.text(name) {
             Some(secret) if secret.len() >= 32 && !secret.starts_with("your_") => Secret(secret),
             Some(_) => {
-                self.problems.push(format!("{name} must have 32 characters or more: make one with `openssl rand -hex 32`"));
+                self.problems
+                    .push(format!("{name} must have 32 characters or more: make one with `openssl rand -hex 32`"));
                 Secret(String::new())
             }
             // Of no use after the demo, and nobody can guess it.

@@ -26,11 +26,19 @@ pub(crate) const LOG_INS: [(&str, &str, Role); 3] = [
 /// The phones of the demo: all are in the hands of whoever looks at the page.
 pub(crate) const PHONES: [&str; 3] = ["254708374149", "254700000001", "254700000002"];
 
-const PRODUCTS: [(&str, i64); 5] =
-    [("Coffee beans, 500 g", 850), ("Tea leaves, 250 g", 320), ("Honey, 1 kg", 1_200), ("Kikoi towel", 1_500), ("Stamp", 1)];
+const PRODUCTS: [(&str, i64); 5] = [
+    ("Coffee beans, 500 g", 850),
+    ("Tea leaves, 250 g", 320),
+    ("Honey, 1 kg", 1_200),
+    ("Kikoi towel", 1_500),
+    ("Stamp", 1),
+];
 
-const SUPPLIERS: [(&str, &str); 3] =
-    [("Mlima Coffee Growers", "254700000101"), ("Kericho Tea Sacco", "254700000102"), ("Baringo Honey", "254700000103")];
+const SUPPLIERS: [(&str, &str); 3] = [
+    ("Mlima Coffee Growers", "254700000101"),
+    ("Kericho Tea Sacco", "254700000102"),
+    ("Baringo Honey", "254700000103"),
+];
 
 /// The simulator on a loopback port, and settings that talk to it. Drop neither.
 pub(crate) async fn simulate(address: SocketAddr) -> io::Result<(Simulator, Served, Daraja)> {

@@ -89,8 +89,7 @@ pub(crate) async fn limit(State(app): State<App>, mut request: Request, next: Ne
         return Failure::new(StatusCode::FORBIDDEN, "NO_ADDRESS", message).into_response();
     };
     request.extensions_mut().insert(Client(client));
-    let passed =
-        app.limits.check(&app.limits.clients, &client, "CLIENT_LIMIT", "Too many requests: wait a little.");
+    let passed = app.limits.check(&app.limits.clients, &client, "CLIENT_LIMIT", "Too many requests: wait a little.");
     match passed {
         Ok(()) => next.run(request).await,
         Err(failure) => failure.into_response(),

@@ -11,10 +11,11 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
     app::App,
-    auth::{self, Audience, Role},
+    auth::{self, Admin, Audience, Role},
+    db::new_id,
     limits::Client,
     orders, payments, payouts, refunds,
-    reply::{Answer, Body, FailureBody, Reply},
+    reply::{Answer, Body, Failure, FailureBody, Reply, text},
     suppliers,
 };
 
@@ -69,6 +70,8 @@ impl Modify for Bearer {
 fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(log_in))
+        .routes(routes!(register))
+        .routes(routes!(add_admin))
         .routes(routes!(health))
         .merge(orders::routes())
         .merge(payments::routes())
@@ -129,6 +132,60 @@ async fn log_in(
     Ok(Reply::new("Logged in", Token { token, expires_in: auth::LIFE, role }))
 }
 
+/// Somebody new.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewUser {
+    #[schema(example = "amina@shop.example", max_length = 200)]
+    email: String,
+    /// 12 to 200 characters.
+    #[schema(min_length = 12, max_length = 200)]
+    password: String,
+}
+
+/// Somebody who can log in.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Person {
+    id: String,
+    email: String,
+    role: Role,
+}
+
+async fn add_person(app: &App, new: &NewUser, role: Role) -> Answer<Person> {
+    let email = text("email", &new.email, 200)?.to_lowercase();
+    let is_address = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
+    if !is_address || email.contains(char::is_whitespace) {
+        return Err(Failure::invalid("INVALID_EMAIL", "This is no email address."));
+    }
+    if !(12..=200).contains(&new.password.chars().count()) {
+        return Err(Failure::invalid("INVALID_PASSWORD", "A password has 12 to 200 characters."));
+    }
+    let id = new_id();
+    if !auth::add_user(&app.db, &id, &email, &new.password, role).await? {
+        return Err(Failure::conflict("EMAIL_TAKEN", "Somebody has this email address already: log in."));
+    }
+    tracing::info!(event = "user.added", user = id, role = role.as_str(), "somebody can log in now");
+    Ok(Reply::new("Added", Person { id, email, role }).with_status(StatusCode::CREATED))
+}
+
+/// Registers a customer.
+#[utoipa::path(post, path = "/api/auth/register", tag = "log-in", request_body = NewUser, security(()),
+    responses((status = 201, body = Reply<Person>), Conflict, Limited, Invalid))]
+async fn register(
+    State(app): State<App>,
+    axum::Extension(Client(client)): axum::Extension<Client>,
+    Body(body): Body<NewUser>,
+) -> Answer<Person> {
+    app.limits.log_in(client)?;
+    add_person(&app, &body, Role::Customer).await
+}
+
+/// Adds an admin.
+#[utoipa::path(post, path = "/api/admins", tag = "admin", request_body = NewUser,
+    responses((status = 201, body = Reply<Person>), Unauthorized, Forbidden, Conflict, Invalid))]
+async fn add_admin(State(app): State<App>, _: Admin, Body(body): Body<NewUser>) -> Answer<Person> {
+    add_person(&app, &body, Role::Admin).await
+}
+
 /// How the shop is.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Health {
@@ -143,6 +200,7 @@ pub(crate) struct Health {
     responses((status = 200, body = Reply<Health>), (status = 503, body = Reply<Health>)))]
 async fn health(State(app): State<App>) -> impl IntoResponse {
     let ready = sqlx::query("SELECT 1").execute(app.db.pool()).await.is_ok();
-    let (status, message) = if ready { (StatusCode::OK, "Ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "Not ready") };
+    let (status, message) =
+        if ready { (StatusCode::OK, "Ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "Not ready") };
     Reply { success: ready, ..Reply::new(message, Health { live: true, ready }).with_status(status) }
 }

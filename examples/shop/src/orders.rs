@@ -115,10 +115,8 @@ pub(crate) async fn lock(tx: &mut AnyConnection, id: &str) -> sqlx::Result<Optio
 /// An order of this user; an admin may see them all. Another customer's is not there.
 pub(crate) async fn find_own(app: &App, user: &User, order_id: &str) -> Result<Order, Failure> {
     let id = id(order_id).ok_or_else(not_found)?;
-    let order: Option<Order> = sqlx::query_as(orders("SELECT", "FROM orders WHERE id = $1"))
-        .bind(id)
-        .fetch_optional(app.db.pool())
-        .await?;
+    let order: Option<Order> =
+        sqlx::query_as(orders("SELECT", "FROM orders WHERE id = $1")).bind(id).fetch_optional(app.db.pool()).await?;
     order.filter(|order| user.is_admin() || order.customer_id == user.id).ok_or_else(not_found)
 }
 
@@ -214,23 +212,27 @@ async fn line(app: &App, item: &Item) -> Result<Line, Failure> {
 
 async fn insert(tx: &mut AnyConnection, details: &OrderDetails) -> sqlx::Result<()> {
     let OrderDetails { order, lines } = details;
-    sqlx::query("INSERT INTO orders (id, customer_id, number, amount, state, created_at) VALUES ($1, $2, $3, $4, 'open', $5)")
+    sqlx::query(
+        "INSERT INTO orders (id, customer_id, number, amount, state, created_at) VALUES ($1, $2, $3, $4, 'open', $5)",
+    )
+    .bind(&order.id)
+    .bind(&order.customer_id)
+    .bind(&order.number)
+    .bind(order.amount)
+    .bind(order.created_at)
+    .execute(&mut *tx)
+    .await?;
+    for line in lines {
+        sqlx::query(
+            "INSERT INTO order_lines (order_id, product_id, name, price, quantity) VALUES ($1, $2, $3, $4, $5)",
+        )
         .bind(&order.id)
-        .bind(&order.customer_id)
-        .bind(&order.number)
-        .bind(order.amount)
-        .bind(order.created_at)
+        .bind(&line.product_id)
+        .bind(&line.name)
+        .bind(line.price)
+        .bind(line.quantity)
         .execute(&mut *tx)
         .await?;
-    for line in lines {
-        sqlx::query("INSERT INTO order_lines (order_id, product_id, name, price, quantity) VALUES ($1, $2, $3, $4, $5)")
-            .bind(&order.id)
-            .bind(&line.product_id)
-            .bind(&line.name)
-            .bind(line.price)
-            .bind(line.quantity)
-            .execute(&mut *tx)
-            .await?;
     }
     Ok(())
 }

@@ -176,12 +176,14 @@ fn begin(app: &App, id: String) {
 /// Sends the reversal of a refund that was created: once.
 async fn reverse(app: &App, id: &str) -> Result<(), Failure> {
     let mut tx = app.db.write().await?;
-    let begun = sqlx::query("UPDATE refunds SET state = 'sending', sent_at = $1, server = $2 WHERE id = $3 AND state = 'created'")
-        .bind(now())
-        .bind(&*app.server)
-        .bind(id)
-        .execute(&mut *tx)
-        .await?;
+    let begun = sqlx::query(
+        "UPDATE refunds SET state = 'sending', sent_at = $1, server = $2 WHERE id = $3 AND state = 'created'",
+    )
+    .bind(now())
+    .bind(&*app.server)
+    .bind(id)
+    .execute(&mut *tx)
+    .await?;
     let refund = lock(&mut tx, id).await?.ok_or_else(not_found)?;
     if begun.rows_affected() == 0 {
         return Ok(());
@@ -216,7 +218,8 @@ fn request_of(app: &App, refund: &Refund) -> Result<Reversal, Failure> {
     let settings = app.daraja.payouts.as_ref().ok_or_else(not_found)?;
     let reference: Reference = refund.id.parse().map_err(broken)?;
     let receipt = refund.receipt.parse().map_err(broken)?;
-    let amount = u32::try_from(refund.amount).ok().and_then(|amount| Shillings::new(amount).ok()).ok_or_else(not_found)?;
+    let amount =
+        u32::try_from(refund.amount).ok().and_then(|amount| Shillings::new(amount).ok()).ok_or_else(not_found)?;
     let urls = app.daraja.receiver.urls().results(&reference);
     // The money came in to the merchant's code, whatever the code is that payouts leave from.
     Ok(Reversal::new(&settings.initiator, app.daraja.merchant.short_code(), receipt, amount, urls))
@@ -279,9 +282,16 @@ async fn settle(tx: &mut AnyConnection, refund: &Refund, outcome: &str) -> sqlx:
         return Ok(());
     }
     if refund.state == "paying_out" {
-        tracing::error!(event = "refund.twice", refund = refund.id, "a reversal was told refused and then done: it may be given back twice");
+        tracing::error!(
+            event = "refund.twice",
+            refund = refund.id,
+            "a reversal was told refused and then done: it may be given back twice"
+        );
     }
-    sqlx::query("UPDATE received SET disposition = 'refunded' WHERE id = $1").bind(&refund.received_id).execute(&mut *tx).await?;
+    sqlx::query("UPDATE received SET disposition = 'refunded' WHERE id = $1")
+        .bind(&refund.received_id)
+        .execute(&mut *tx)
+        .await?;
     sqlx::query(
         "UPDATE orders SET state = 'refunded' WHERE state = 'paid' AND paid_by =
          (SELECT payment_id FROM received WHERE id = $1 AND reason IS NULL)",
@@ -333,10 +343,11 @@ pub(crate) async fn tidy(app: &App) -> sqlx::Result<()> {
         .bind(now.saturating_sub(LONGEST_SEND))
         .execute(&mut *tx)
         .await?;
-    let waiting: Vec<(String,)> = sqlx::query_as("SELECT id FROM refunds WHERE state = 'created' AND created_at < $1 LIMIT 20")
-        .bind(now.saturating_sub(5_000))
-        .fetch_all(&mut *tx)
-        .await?;
+    let waiting: Vec<(String,)> =
+        sqlx::query_as("SELECT id FROM refunds WHERE state = 'created' AND created_at < $1 LIMIT 20")
+            .bind(now.saturating_sub(5_000))
+            .fetch_all(&mut *tx)
+            .await?;
     tx.commit().await?;
     waiting.into_iter().for_each(|(id,)| begin(app, id));
     Ok(())
@@ -389,7 +400,10 @@ async fn retry_refund(State(app): State<App>, _: Admin, Id(id): Id) -> Answer<Re
         let message = "Only a reversal that provably was not carried out can be sent again.";
         return Err(Failure::conflict("NOT_TO_BE_RETRIED", message));
     }
-    sqlx::query("UPDATE refunds SET state = 'created', reason = NULL WHERE id = $1").bind(&id).execute(&mut *tx).await?;
+    sqlx::query("UPDATE refunds SET state = 'created', reason = NULL WHERE id = $1")
+        .bind(&id)
+        .execute(&mut *tx)
+        .await?;
     let refund = lock(&mut tx, &id).await?.ok_or_else(not_found)?;
     tx.commit().await?;
     begin(&app, id);

@@ -105,12 +105,8 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let body = FailureBody {
-            success: false,
-            message: self.message.into_owned(),
-            code: self.code.to_owned(),
-            data: None,
-        };
+        let body =
+            FailureBody { success: false, message: self.message.into_owned(), code: self.code.to_owned(), data: None };
         let mut response = (self.status, Json(body)).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -172,9 +168,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Asked<T
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        query.map(|Query(query)| Self(query)).map_err(|_| {
-            Failure::new(StatusCode::BAD_REQUEST, "INVALID_QUERY", "A parameter of the URL does not fit.")
-        })
+        query
+            .map(|Query(query)| Self(query))
+            .map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "INVALID_QUERY", "A parameter of the URL does not fit."))
     }
 }
 

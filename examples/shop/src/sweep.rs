@@ -5,11 +5,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::{
-    app::App,
-    db::now,
-    idempotency, metrics, payments, payouts, refunds,
-};
+use crate::{app::App, db::now, idempotency, metrics, payments, payouts, refunds};
 
 /// How long a server that died keeps the others from it, in milliseconds.
 const LEASE: i64 = 10_000;
@@ -58,12 +54,13 @@ async fn tick(app: &App, ticks: u64) -> sqlx::Result<()> {
 async fn hold_lease(app: &App) -> sqlx::Result<bool> {
     let now = now();
     let mut tx = app.db.write().await?;
-    let held = sqlx::query("UPDATE leases SET holder = $1, until = $2 WHERE name = 'sweeper' AND (holder = $1 OR until < $3)")
-        .bind(&*app.server)
-        .bind(now.saturating_add(LEASE))
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
+    let held =
+        sqlx::query("UPDATE leases SET holder = $1, until = $2 WHERE name = 'sweeper' AND (holder = $1 OR until < $3)")
+            .bind(&*app.server)
+            .bind(now.saturating_add(LEASE))
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
     tx.commit().await?;
     Ok(held.rows_affected() == 1)
 }

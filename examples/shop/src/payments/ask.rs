@@ -83,14 +83,17 @@ async fn book_turn(app: &App, until: i64, free_at: i64) -> sqlx::Result<bool> {
 async fn ask(app: &App, payment: &Payment) -> sqlx::Result<Option<Payment>> {
     let Some(id) = payment.checkout_request_id.as_deref().and_then(|id| id.parse().ok()) else { return Ok(None) };
     let now = now();
-    let doubled = 60_000_i64.saturating_mul(1_i64.checked_shl(u32::try_from(payment.asks).unwrap_or(31)).unwrap_or(i64::MAX));
+    let doubled =
+        60_000_i64.saturating_mul(1_i64.checked_shl(u32::try_from(payment.asks).unwrap_or(31)).unwrap_or(i64::MAX));
     let mut tx = app.db.write().await?;
-    sqlx::query("UPDATE payments SET asked_at = $1, sweep_at = $2, asks = asks + 1 WHERE id = $3 AND state = 'accepted'")
-        .bind(now)
-        .bind(now.saturating_add(doubled.clamp(PAUSE, LONGEST_PAUSE)))
-        .bind(&payment.id)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "UPDATE payments SET asked_at = $1, sweep_at = $2, asks = asks + 1 WHERE id = $3 AND state = 'accepted'",
+    )
+    .bind(now)
+    .bind(now.saturating_add(doubled.clamp(PAUSE, LONGEST_PAUSE)))
+    .bind(&payment.id)
+    .execute(&mut *tx)
+    .await?;
     tx.commit().await?;
     metrics::asked();
     // The next turn is the repeat: one beside the budget would only be throttled.

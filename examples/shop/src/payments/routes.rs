@@ -290,4 +290,3 @@ pub(crate) async fn received(app: &App, page: Page, state: Option<&str>) -> Resu
         .await?;
     Ok(List::new(items, page, total))
 }
-

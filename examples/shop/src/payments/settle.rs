@@ -76,7 +76,11 @@ pub(crate) async fn take(tx: &mut AnyConnection, id: &str, callback: &StkCallbac
     let told = Event::from(callback.clone()).expect(&expected);
     match (&callback.outcome, told) {
         (StkOutcome::Paid(told), Err(Mismatch::Request)) => {
-            tracing::error!(event = "callback.other_request", payment = id, "a success for another request of this payment");
+            tracing::error!(
+                event = "callback.other_request",
+                payment = id,
+                "a success for another request of this payment"
+            );
             keep(tx, Some(&payment), &Money::told(told), "other_request").await
         }
         (_, Err(Mismatch::Request)) => Ok(News::Nothing),
@@ -167,7 +171,11 @@ async fn book(tx: &mut AnyConnection, order: &Order, payment: &Payment, money: &
             .await?;
         if let Some((booked_for,)) = known {
             if booked_for.as_deref() != Some(payment.id.as_str()) {
-                tracing::error!(event = "receipt.elsewhere", payment = payment.id, "a receipt is booked for another payment");
+                tracing::error!(
+                    event = "receipt.elsewhere",
+                    payment = payment.id,
+                    "a receipt is booked for another payment"
+                );
             }
             return Ok(News::Nothing);
         }

@@ -306,7 +306,9 @@ pub(crate) async fn resolve(app: &App, admin: &Admin, id: &str, word: &Word) -> 
     let reason = text("reason", &word.reason, 200)?;
     let receipt = word.receipt.as_deref().map(|receipt| receipt.trim().to_uppercase()).filter(|text| !text.is_empty());
     let status = match (word.outcome.as_str(), &receipt) {
-        ("paid", Some(receipt)) if receipt.parse::<daraja::ReceiptNumber>().is_ok_and(|known| !known.is_placeholder()) => {
+        ("paid", Some(receipt))
+            if receipt.parse::<daraja::ReceiptNumber>().is_ok_and(|known| !known.is_placeholder()) =>
+        {
             "completed"
         }
         ("not_paid", None) => "failed",
@@ -329,14 +331,16 @@ pub(crate) async fn resolve(app: &App, admin: &Admin, id: &str, word: &Word) -> 
                        can be ended by a person's word.";
         return Err(Failure::conflict("NOT_TO_BE_RESOLVED", message));
     }
-    sqlx::query("UPDATE payouts SET status = $1, receipt = $2, reason = $3, due_at = NULL, settled_at = $4 WHERE id = $5")
-        .bind(status)
-        .bind(&receipt)
-        .bind((status == "failed").then_some(&reason))
-        .bind(now())
-        .bind(id)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "UPDATE payouts SET status = $1, receipt = $2, reason = $3, due_at = NULL, settled_at = $4 WHERE id = $5",
+    )
+    .bind(status)
+    .bind(&receipt)
+    .bind((status == "failed").then_some(&reason))
+    .bind(now())
+    .bind(id)
+    .execute(&mut *tx)
+    .await?;
     audit(&mut tx, &admin.0, "payout.resolved", id, Some(&row.status), Some(status), &reason).await?;
     let view = view(&mut tx, id).await?;
     tx.commit().await?;

@@ -41,12 +41,8 @@ pub(crate) async fn list(app: &App, page: Page, status: Option<&str>) -> Result<
     }
     let (limit, offset) = page.limits()?;
     let sql = format!("{VIEW} WHERE ($1 = '' OR p.status = $1) ORDER BY p.created_at DESC, p.id LIMIT $2 OFFSET $3");
-    let items: Vec<PayoutView> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
-        .bind(status)
-        .bind(limit)
-        .bind(offset)
-        .fetch_all(app.db.pool())
-        .await?;
+    let items: Vec<PayoutView> =
+        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(status).bind(limit).bind(offset).fetch_all(app.db.pool()).await?;
     let (total,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM payouts WHERE ($1 = '' OR status = $1)")
         .bind(status)
         .fetch_one(app.db.pool())
@@ -101,6 +97,11 @@ async fn approve_payout(State(app): State<App>, admin: Admin, Id(id): Id) -> Ans
 #[utoipa::path(post, path = "/api/payments/supplier/payouts/{id}/resolve", tag = "payouts", params(("id" = String, Path)),
     request_body = Word,
     responses((status = 200, body = Reply<PayoutView>), Unauthorized, Forbidden, NotFound, Conflict, Invalid))]
-async fn resolve_payout(State(app): State<App>, admin: Admin, Id(id): Id, Body(body): Body<Word>) -> Answer<PayoutView> {
+async fn resolve_payout(
+    State(app): State<App>,
+    admin: Admin,
+    Id(id): Id,
+    Body(body): Body<Word>,
+) -> Answer<PayoutView> {
     Ok(Reply::new("Payout resolved", resolve(&app, &admin, &id, &body).await?))
 }

@@ -1,15 +1,13 @@
 //! The next safe step of a payout, whoever comes to it: the task of its request, or the sweep of any server.
 
-use daraja::{NextStep, Payout, PayoutState, webhook::{Event, Reference}};
+use daraja::{
+    NextStep, Payout, PayoutState,
+    webhook::{Event, Reference},
+};
 use sqlx::AnyConnection;
 
 use super::{Row, due, lock, status};
-use crate::{
-    app::App,
-    db::now,
-    metrics, refunds,
-    reply::Failure,
-};
+use crate::{app::App, db::now, metrics, refunds, reply::Failure};
 
 /// While one server asks, no other does, in milliseconds.
 const ASKING: i64 = 60_000;
@@ -85,7 +83,12 @@ async fn record(app: &App, id: &str, change: impl Fn(&mut Payout)) -> Result<(),
     loop {
         match try_record(app, id, &change).await {
             Err(failure) if tries < 6 => {
-                tracing::error!(event = "payout.not_recorded", payout = id, code = failure.code, "an answer was not stored");
+                tracing::error!(
+                    event = "payout.not_recorded",
+                    payout = id,
+                    code = failure.code,
+                    "an answer was not stored"
+                );
                 tries = tries.saturating_add(1);
                 tokio::time::sleep(std::time::Duration::from_millis(tries.saturating_mul(500))).await;
             }

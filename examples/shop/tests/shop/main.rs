@@ -1,0 +1,5 @@
+//! The shop from outside: its own process, real sockets, the served simulator, SQLite or PostgreSQL.
+
+mod database;
+mod payments;
+mod support;
