@@ -1,5 +1,6 @@
 //! A database for each test: SQLite in a file, or PostgreSQL where the tests are told of a server.
 
+use daraja::Timestamp;
 use sqlx::{AnyConnection, Connection, any::install_default_drivers};
 use tempfile::TempDir;
 
@@ -46,6 +47,24 @@ impl Database {
         value
     }
 
+    /// Lets time pass for payouts: what they have stored of it is moved into the past.
+    pub(crate) async fn age_payouts(&self, seconds: i64) {
+        let mut connection = AnyConnection::connect(&self.url).await.unwrap();
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("SELECT id, payout FROM payouts").fetch_all(&mut connection).await.unwrap();
+        for (id, payout) in rows {
+            let mut payout: serde_json::Value = serde_json::from_str(&payout).unwrap();
+            for name in ["due", "first_sent_at"] {
+                if let Some(text) = payout[name].as_str() {
+                    payout[name] = earlier(text, seconds).into();
+                }
+            }
+            let changed = sqlx::query("UPDATE payouts SET payout = $1, due_at = 0 WHERE id = $2");
+            changed.bind(payout.to_string()).bind(id).execute(&mut connection).await.unwrap();
+        }
+        connection.close().await.unwrap();
+    }
+
     pub(crate) async fn execute(&self, sql: &'static str) {
         execute(&self.url, sql.to_owned()).await;
     }
@@ -55,4 +74,10 @@ async fn execute(url: &str, sql: String) {
     let mut connection = AnyConnection::connect(url).await.unwrap();
     sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
+}
+
+fn earlier(digits: &str, seconds: i64) -> String {
+    let time: Timestamp = digits.parse().unwrap();
+    let earlier = time.to_datetime() - chrono::TimeDelta::seconds(seconds);
+    Timestamp::try_from(earlier.to_utc()).unwrap().to_string()
 }

@@ -2,4 +2,6 @@
 
 mod database;
 mod payments;
+mod payouts;
+mod refunds;
 mod support;
