@@ -9,7 +9,7 @@ use axum::{
     middleware,
     response::{IntoResponse, Response},
 };
-use daraja::simulator::Simulator;
+use daraja::{simulator::Simulator, webhook::Reference};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer};
@@ -40,6 +40,8 @@ pub(crate) struct App {
     /// This process, among the servers on one database.
     pub(crate) server: Arc<str>,
     pub(crate) demo: Option<Simulator>,
+    /// Whether browsers reach it by https: cookies then never travel in the clear.
+    pub(crate) is_https: bool,
     tasks: TaskTracker,
 }
 
@@ -51,6 +53,7 @@ impl FromRef<App> for Tokens {
 
 impl App {
     pub(crate) fn new(db: Db, config: &Config, daraja: Daraja, demo: Option<Simulator>) -> Self {
+        let is_https = daraja.receiver.urls().stk(&Reference::random()).scheme() == "https";
         Self {
             db,
             daraja: Arc::new(daraja),
@@ -59,6 +62,7 @@ impl App {
             rules: Arc::new(config.rules.clone()),
             server: new_id().into(),
             demo,
+            is_https,
             tasks: TaskTracker::new(),
         }
     }

@@ -24,7 +24,9 @@ use crate::{
 /// How long a token or a page's session lasts, in seconds.
 pub(crate) const LIFE: i64 = 3_600;
 /// The cookie of a page's session.
-pub(crate) const COOKIE_NAME: &str = "shop_session";
+pub(crate) const SESSION: &str = "shop_session";
+/// The cookie of somebody who has not logged in yet: the log-in form is nobody else's either.
+pub(crate) const GUEST: &str = "shop_guest";
 /// Hashing a password takes memory and time on purpose: not many at once.
 static HASHING: Semaphore = Semaphore::const_new(2);
 
@@ -53,16 +55,12 @@ pub(crate) struct User {
     pub(crate) id: String,
     pub(crate) role: Role,
     /// The id of the token or session.
-    session: String,
+    pub(crate) session: String,
 }
 
 /// A user who is an admin.
 #[derive(Debug, Clone)]
 pub(crate) struct Admin(pub(crate) User);
-
-/// Whoever has a page's session, by its cookie.
-#[derive(Debug, Clone)]
-pub(crate) struct Visitor(pub(crate) User);
 
 impl User {
     pub(crate) fn is_admin(&self) -> bool {
@@ -140,13 +138,12 @@ impl Tokens {
     }
 
     /// The token that a session's forms carry: nobody else can know it.
-    pub(crate) fn form_token(&self, user: &User) -> String {
-        let tag = hmac::sign(&self.keys.forms, user.session.as_bytes());
-        tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    pub(crate) fn form_token(&self, session: &str) -> String {
+        hex(hmac::sign(&self.keys.forms, session.as_bytes()).as_ref())
     }
 
-    pub(crate) fn check_form(&self, user: &User, given: &str) -> Result<(), Failure> {
-        let expected = self.form_token(user);
+    pub(crate) fn check_form(&self, session: &str, given: &str) -> Result<(), Failure> {
+        let expected = self.form_token(session);
         let same = aws_lc_rs::constant_time::verify_slices_are_equal(expected.as_bytes(), given.as_bytes());
         same.map_err(|_| {
             Failure::new(StatusCode::FORBIDDEN, "FORM_EXPIRED", "This form is too old: load the page again.")
@@ -194,23 +191,21 @@ impl Admin {
     }
 }
 
-impl<S> FromRequestParts<S> for Visitor
-where
-    Tokens: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        let token = cookie(&parts.headers, COOKIE_NAME).unwrap_or_default();
-        Tokens::from_ref(state).check(token, Audience::Page).map(Self)
-    }
-}
-
-fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+/// A cookie of this name.
+pub(crate) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// Bytes as text.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // A string takes whatever is written.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// A hash of a password to store.

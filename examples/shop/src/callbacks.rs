@@ -49,14 +49,12 @@ async fn signed(
     let ack = event.ack();
     // In a task of its own: a connection that is closed early must not stop the work.
     let work = app.spawn(settle(app.clone(), reference, event, body));
-    match work.await {
-        Ok(Ok(())) => Ok(acknowledge(ack)),
-        // Not stored is not taken: the payment will be asked for.
-        _ => {
-            metrics::callback_failed();
-            Err(StatusCode::INTERNAL_SERVER_ERROR)
-        }
+    if let Ok(Ok(())) = work.await {
+        return Ok(acknowledge(ack));
     }
+    // Not stored is not taken: the payment will be asked for.
+    metrics::callback_failed();
+    Err(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn acknowledge(ack: Ack) -> Response {

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sqlx::AnyConnection;
 
 use crate::{
-    auth::User,
+    auth::{User, hex},
     db::{Db, now},
     reply::{Failure, Reply, Status},
 };
@@ -48,8 +48,7 @@ impl Named {
 
     pub(crate) fn new<B: Serialize>(user: &User, route: &'static str, key: &str, body: &B) -> Self {
         let bytes = serde_json::to_vec(body).unwrap_or_default();
-        let digest = digest::digest(&digest::SHA256, &bytes);
-        let digest = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(digest::digest(&digest::SHA256, &bytes).as_ref());
         Self { user: user.id.clone(), route, key: key.to_owned(), digest }
     }
 

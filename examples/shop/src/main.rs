@@ -17,6 +17,7 @@ mod limits;
 mod metrics;
 mod openapi;
 mod orders;
+mod pages;
 mod payments;
 mod payouts;
 mod refunds;

@@ -62,7 +62,9 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
         (PAYOUTS_ENDED, "status", &["completed", "failed"]),
         (REFUNDS_ENDED, "outcome", &["reversed", "already_reversed", "paid_out"]),
     ] {
-        values.iter().for_each(|value| counter!(name, label => *value).absolute(0));
+        for value in values {
+            counter!(name, label => *value).absolute(0);
+        }
     }
     for name in [PENDING_LONG, UNKNOWN, TO_REFUND, PAYOUTS_PENDING, PAYOUTS_CONTRADICTORY] {
         gauge!(name).set(0.0);

@@ -14,7 +14,7 @@ use crate::{
     auth::{self, Admin, Audience, Role},
     db::new_id,
     limits::Client,
-    orders, payments, payouts, refunds,
+    orders, pages, payments, payouts, refunds,
     reply::{Answer, Body, Failure, FailureBody, Reply, text},
     suppliers,
 };
@@ -83,10 +83,10 @@ fn documented() -> OpenApiRouter<App> {
 /// All routes but the callbacks.
 pub(crate) fn routes(app: &App) -> Router {
     let (api, document) = documented().split_for_parts();
-    let served = document.clone();
     let viewer = SwaggerUi::new("/docs").config(Config::from("/api/openapi.json").validator_url("none"));
     api.merge(Router::from(viewer).layer(axum::middleware::from_fn(relax)))
-        .route("/api/openapi.json", get(move || async move { Json(served) }))
+        .route("/api/openapi.json", get(move || async move { Json(document) }))
+        .merge(pages::routes())
         .with_state(app.clone())
 }
 
@@ -108,9 +108,9 @@ pub(crate) struct LogIn {
     password: String,
 }
 
-/// A token.
+/// A token for whoever logged in.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct Token {
+pub(crate) struct LoggedIn {
     /// Send it as `Authorization: Bearer …`.
     token: String,
     /// Seconds.
@@ -120,16 +120,16 @@ pub(crate) struct Token {
 
 /// Logs in.
 #[utoipa::path(post, path = "/api/auth/login", tag = "log-in", request_body = LogIn, security(()),
-    responses((status = 200, body = Reply<Token>), Unauthorized, Limited, Invalid))]
+    responses((status = 200, body = Reply<LoggedIn>), Unauthorized, Limited, Invalid))]
 async fn log_in(
     State(app): State<App>,
     axum::Extension(Client(client)): axum::Extension<Client>,
     Body(body): Body<LogIn>,
-) -> Answer<Token> {
+) -> Answer<LoggedIn> {
     app.limits.log_in(client)?;
     let (id, role) = auth::log_in(&app.db, &body.email, &body.password).await?;
     let token = app.tokens.issue(&id, role, Audience::Api)?;
-    Ok(Reply::new("Logged in", Token { token, expires_in: auth::LIFE, role }))
+    Ok(Reply::new("Logged in", LoggedIn { token, expires_in: auth::LIFE, role }))
 }
 
 /// Somebody new.

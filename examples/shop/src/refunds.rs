@@ -349,7 +349,9 @@ pub(crate) async fn tidy(app: &App) -> sqlx::Result<()> {
             .fetch_all(&mut *tx)
             .await?;
     tx.commit().await?;
-    waiting.into_iter().for_each(|(id,)| begin(app, id));
+    for (id,) in waiting {
+        begin(app, id);
+    }
     Ok(())
 }
 
@@ -394,6 +396,14 @@ async fn list_refunds(State(app): State<App>, _: Admin, Asked(page): Asked<Page>
 #[utoipa::path(post, path = "/api/payments/refunds/{id}/retry", tag = "refunds", params(("id" = String, Path)),
     responses((status = 202, body = Reply<Refund>), Unauthorized, Forbidden, NotFound, Conflict))]
 async fn retry_refund(State(app): State<App>, _: Admin, Id(id): Id) -> Answer<Refund> {
+    retry(&app, id.clone()).await?;
+    let mut tx = app.db.write().await?;
+    let refund = lock(&mut tx, &id).await?.ok_or_else(not_found)?;
+    Ok(Reply::new("Refund accepted", refund).with_status(axum::http::StatusCode::ACCEPTED))
+}
+
+/// Sends a reversal again that provably was not carried out.
+pub(crate) async fn retry(app: &App, id: String) -> Result<(), Failure> {
     let mut tx = app.db.write().await?;
     let refund = lock(&mut tx, &id).await?.ok_or_else(not_found)?;
     if refund.state != "not_sent" {
@@ -404,8 +414,7 @@ async fn retry_refund(State(app): State<App>, _: Admin, Id(id): Id) -> Answer<Re
         .bind(&id)
         .execute(&mut *tx)
         .await?;
-    let refund = lock(&mut tx, &id).await?.ok_or_else(not_found)?;
     tx.commit().await?;
-    begin(&app, id);
-    Ok(Reply::new("Refund accepted", refund).with_status(axum::http::StatusCode::ACCEPTED))
+    begin(app, id);
+    Ok(())
 }

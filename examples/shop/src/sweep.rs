@@ -47,7 +47,9 @@ async fn tick(app: &App, ticks: u64) -> sqlx::Result<()> {
             .bind(now())
             .fetch_all(app.db.pool())
             .await?;
-    due.into_iter().for_each(|(id,)| payouts::begin_due(app, id));
+    for (id,) in due {
+        payouts::begin_due(app, id);
+    }
     Ok(())
 }
 

@@ -23,9 +23,9 @@ mod settle;
 mod view;
 
 pub(crate) use ask::{ask_soon, refresh, sweep_one, tidy};
-pub(crate) use routes::routes;
+pub(crate) use routes::{receipt_of, routes};
 pub(crate) use settle::{add_receipt, take};
-pub(crate) use view::{PaymentState, Status, status_of};
+pub(crate) use view::{NextStep, PaymentState, Status, status_of};
 
 /// No push takes longer: one that is still being sent after this was interrupted, in milliseconds.
 pub(crate) const LONGEST_PUSH: i64 = 120_000;
@@ -81,7 +81,7 @@ impl Payment {
 
     /// Whether the time is over in which a push of unknown outcome blocks its order. Daraja cannot be asked about it, as its
     /// id is not known.
-    fn has_blocked_long_enough(&self, blocks: i64, now: i64) -> bool {
+    pub(crate) fn has_blocked_long_enough(&self, blocks: i64, now: i64) -> bool {
         let sent = self.sent_at.unwrap_or(self.created_at);
         let interrupted = self.state == "sending" && now.saturating_sub(sent) > LONGEST_PUSH;
         let unknown = self.state == "unknown" || interrupted;
@@ -116,9 +116,15 @@ pub(crate) async fn current(app: &App, order: &Order) -> sqlx::Result<Option<Pay
 /// What a request for a payment came to.
 pub(crate) enum Started {
     /// The phone was asked, now or by a request before this one.
-    Payment { payment: Payment, is_new: bool },
+    Payment { payment: Box<Payment>, is_new: bool },
     /// This very request was answered before.
     Before(u16, String),
+}
+
+impl Started {
+    fn found(payment: Payment, is_new: bool) -> Self {
+        Self::Payment { payment: Box::new(payment), is_new }
+    }
 }
 
 /// Asks a customer's phone for the money of an order. A payment that is open already is given back instead, also if two
@@ -146,8 +152,7 @@ pub(crate) async fn initiate(
         drop(pushed.await);
     }
     let Started::Payment { payment, is_new } = started else { return Ok(started) };
-    let payment = push::known(app, payment).await?;
-    Ok(Started::Payment { payment, is_new })
+    Ok(Started::found(push::known(app, *payment).await?, is_new))
 }
 
 /// Writes the row of a new payment, or finds the one that is open.
@@ -177,18 +182,18 @@ async fn begin(app: &App, order: &Order, fresh: &Payment, named: Option<&Named>)
                 if matches!(payment.state.as_str(), "created" | "sending") {
                     return Err(crate::idempotency::in_flight());
                 }
-                return Ok(Started::Payment { payment, is_new: false });
+                return Ok(Started::found(payment, false));
             }
         }
     }
     if let Some(payment) = open {
         tx.commit().await?;
-        return Ok(Started::Payment { payment, is_new: false });
+        return Ok(Started::found(payment, false));
     }
     order.check_payable()?;
     insert(&mut tx, app, fresh).await?;
     tx.commit().await?;
-    Ok(Started::Payment { payment: fresh.clone(), is_new: true })
+    Ok(Started::found(fresh.clone(), true))
 }
 
 async fn insert(tx: &mut AnyConnection, app: &App, payment: &Payment) -> Result<(), Failure> {

@@ -197,7 +197,8 @@ pub(crate) async fn state_of(app: &App, user: &User, order_id: &str) -> Result<P
     Ok(status_of(&order, payment.as_ref(), receipt))
 }
 
-async fn receipt_of(app: &App, payment_id: &str) -> sqlx::Result<Option<String>> {
+/// The receipt of a payment, once it is known.
+pub(crate) async fn receipt_of(app: &App, payment_id: &str) -> sqlx::Result<Option<String>> {
     let found: Option<(Option<String>,)> =
         sqlx::query_as("SELECT receipt FROM received WHERE payment_id = $1 ORDER BY created_at LIMIT 1")
             .bind(payment_id)

@@ -23,7 +23,7 @@ mod routes;
 mod work;
 
 pub(crate) use amount::Amount;
-pub(crate) use routes::routes;
+pub(crate) use routes::{list, routes, show};
 pub(crate) use work::{begin_due, news};
 
 /// Within this an equal payout is taken for the same one sent twice, in milliseconds.
@@ -42,7 +42,6 @@ pub(crate) struct Row {
     number: String,
     pub(crate) status: String,
     created_by: String,
-    version: i64,
 }
 
 /// A payout as it is told.
@@ -100,7 +99,7 @@ pub(crate) struct Word {
     pub(crate) reason: String,
 }
 
-const ROW: &str = "id, supplier_id, refund_id, payout, number, status, created_by, version";
+const ROW: &str = "id, supplier_id, refund_id, payout, number, status, created_by";
 
 /// Locks a payout until the transaction ends, and reads it.
 pub(super) async fn lock(tx: &mut AnyConnection, id: &str) -> sqlx::Result<Option<Row>> {

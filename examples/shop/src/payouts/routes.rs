@@ -50,6 +50,11 @@ pub(crate) async fn list(app: &App, page: Page, status: Option<&str>) -> Result<
     Ok(List::new(items.into_iter().map(PayoutView::masked).collect(), page, total))
 }
 
+pub(crate) async fn show(app: &App, id: &str) -> Result<PayoutView, Failure> {
+    let mut connection = app.db.pool().acquire().await?;
+    view(&mut connection, id).await
+}
+
 /// Pays a supplier. The answer says that it was written down, not that anybody was paid.
 #[utoipa::path(post, path = "/api/payments/supplier/payout", tag = "payouts", request_body = NewPayout,
     params(("Idempotency-Key" = Option<String>, Header,
@@ -81,8 +86,7 @@ async fn list_payouts(
 #[utoipa::path(get, path = "/api/payments/supplier/payouts/{id}", tag = "payouts", params(("id" = String, Path)),
     responses((status = 200, body = Reply<PayoutView>), Unauthorized, Forbidden, NotFound))]
 async fn show_payout(State(app): State<App>, _: Admin, Id(id): Id) -> Answer<PayoutView> {
-    let mut connection = app.db.pool().acquire().await?;
-    Ok(Reply::new("Payout", view(&mut connection, &id).await?))
+    Ok(Reply::new("Payout", show(&app, &id).await?))
 }
 
 /// Approves a payout to a number that was changed within a day: a second admin, who neither asked for it nor changed it.

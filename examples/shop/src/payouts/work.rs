@@ -73,8 +73,9 @@ fn reference(text: &str) -> Result<Reference, Failure> {
     text.parse().map_err(broken)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn broken(error: daraja::error::Invalid) -> Failure {
-    Failure::conflict("PAYOUT_BROKEN", format!("{error}"))
+    Failure::conflict("PAYOUT_BROKEN", error.to_string())
 }
 
 /// Daraja's answer is not to be had twice, so storing it is tried again.

@@ -1,5 +1,11 @@
 //! The shop from outside: its own process, real sockets, the served simulator, SQLite or PostgreSQL.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "what a test's helper cannot unwrap or count fails the test"
+)]
+
 mod database;
 mod payments;
 mod payouts;

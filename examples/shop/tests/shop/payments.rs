@@ -418,7 +418,7 @@ async fn a_row_that_is_found_in_the_middle_of_its_push_is_unknown_and_never_push
     let token = world.shop.customer("amina@shop.example").await;
     let order = world.shop.order(&token, 10).await;
     world.simulator.everyone().approves().callback_lost();
-    world.simulator.fault(Route::StkPush, Fault::Slow(Duration::from_secs(60)));
+    world.simulator.fault(Route::StkPush, Fault::Slow(Duration::from_mins(1)));
     {
         let (shop, simulator) = (&world.shop, &world.simulator);
         tokio::select! {

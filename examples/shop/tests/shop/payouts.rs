@@ -86,7 +86,7 @@ async fn a_payout_is_found_again_after_a_crash_and_paid_once() {
     let mut world = world().await;
     let admin = world.shop.admin().await;
     let supplier = world.shop.supplier(&admin, "Kericho Tea", "254700000191").await; // its result is lost
-    world.simulator.fault(Route::B2c, Fault::Slow(Duration::from_secs(60)));
+    world.simulator.fault(Route::B2c, Fault::Slow(Duration::from_mins(1)));
     let requested = pay(&world.shop, &admin, &supplier, json!(700)).await.ok(202);
     eventually("the money has left", async || world.simulator.payouts().len() == 1).await;
     world.shop.kill().await;
@@ -217,18 +217,18 @@ async fn what_daraja_never_tells_of_is_ended_by_a_persons_word_after_a_day() {
     let world = world().await;
     let (shop, admin) = (&world.shop, world.shop.admin().await);
     let supplier = shop.supplier(&admin, "Kericho Tea", "254700000191").await; // its result is lost
-    let requested = pay(shop, &admin, &supplier, json!(100)).await.ok(202);
-    let path = format!("/api/payments/supplier/payouts/{}/resolve", requested["id"].as_str().unwrap());
+    let waiting = pay(shop, &admin, &supplier, json!(100)).await.ok(202);
+    let path = format!("/api/payments/supplier/payouts/{}/resolve", waiting["id"].as_str().unwrap());
     eventually("the money has left", async || world.simulator.payouts().len() == 1).await;
     let receipt = world.simulator.payouts()[0].receipt.to_string();
-    let word = json!({"outcome": "paid", "receipt": receipt, "reason": "The statement shows it"});
-    shop.post(&path, &admin, word.clone()).await.fails(409, "NOT_TO_BE_RESOLVED");
+    let statement = json!({"outcome": "paid", "receipt": receipt, "reason": "The statement shows it"});
+    shop.post(&path, &admin, statement.clone()).await.fails(409, "NOT_TO_BE_RESOLVED");
     world.database.execute("UPDATE payouts SET created_at = created_at - 86400000").await;
     shop.post(&path, &admin, json!({"outcome": "paid", "reason": "?"})).await.fails(422, "INVALID_OUTCOME");
     shop.post(&path, &admin, json!({"outcome": "maybe", "reason": "?"})).await.fails(422, "INVALID_OUTCOME");
-    let resolved = shop.post(&path, &admin, word.clone()).await.ok(200);
+    let resolved = shop.post(&path, &admin, statement.clone()).await.ok(200);
     assert_eq!((&resolved["status"], &resolved["receipt"]), (&json!("completed"), &json!(receipt)));
-    shop.post(&path, &admin, word).await.fails(409, "NOT_TO_BE_RESOLVED");
+    shop.post(&path, &admin, statement).await.fails(409, "NOT_TO_BE_RESOLVED");
     world.end().await;
 }
 
@@ -240,16 +240,16 @@ async fn pages_of_payouts_are_told_apart() {
     for amount in 11..=23 {
         pay(shop, &admin, &supplier, json!(amount)).await.ok(202);
     }
-    let list = async |query: &str| shop.get(&format!("/api/payments/supplier/payouts?{query}"), &admin).await;
-    let (first, last) = (list("page=1&per_page=5").await.ok(200), list("page=3&per_page=5").await.ok(200));
+    let told = async |query: &str| shop.get(&format!("/api/payments/supplier/payouts?{query}"), &admin).await;
+    let (first, last) = (told("page=1&per_page=5").await.ok(200), told("page=3&per_page=5").await.ok(200));
     assert_eq!((first["items"].as_array().unwrap().len(), last["items"].as_array().unwrap().len()), (5, 3));
     assert_eq!(
         (&first["total"], &first["items"][0]["amount"], &last["items"][2]["amount"]),
         (&json!(13), &json!(23), &json!(11))
     );
-    assert_eq!(list("page=9&per_page=5").await.ok(200)["items"], json!([]));
+    assert_eq!(told("page=9&per_page=5").await.ok(200)["items"], json!([]));
     for wrong in ["page=0", "per_page=0", "per_page=101", "page=x", "status=paid", "page=99999999999"] {
-        list(wrong).await.fails(400, "INVALID_QUERY");
+        told(wrong).await.fails(400, "INVALID_QUERY");
     }
     world.end().await;
 }

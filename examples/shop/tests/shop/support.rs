@@ -8,6 +8,7 @@ use std::{
 use daraja::simulator::{Served, Simulator};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpListener,
@@ -79,9 +80,21 @@ pub(crate) fn quick() -> Simulator {
     Simulator::builder().answer_time(moment).result_time(moment).query_spacing(Duration::ZERO).build()
 }
 
+/// What a shop has logged. It is shown if the test fails.
+struct Log(NamedTempFile);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the shop's log:\n{}", std::fs::read_to_string(self.0.path()).unwrap_or_default());
+        }
+    }
+}
+
 /// A shop's process.
 pub(crate) struct Shop {
     child: Child,
+    _log: Log,
     pub(crate) base: String,
     pub(crate) metrics: String,
     http: reqwest::Client,
@@ -112,6 +125,7 @@ impl Shop {
             format!("{callbacks}/api/payments/b2c/result").parse().unwrap(),
             format!("{callbacks}/api/payments/b2c/timeout").parse().unwrap(),
         );
+        let log = Log(NamedTempFile::new().unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
         command
             .env_clear()
@@ -134,13 +148,14 @@ impl Shop {
             .envs(options.variables.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(log.0.reopen().unwrap())
             .kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut metrics = String::new();
         loop {
             let line =
-                timeout(Duration::from_secs(60), lines.next_line()).await.expect("the shop says something").unwrap();
+                timeout(Duration::from_mins(1), lines.next_line()).await.expect("the shop says something").unwrap();
             match line {
                 None => return None,
                 Some(line) if line.starts_with("listening on ") => break,
@@ -154,7 +169,7 @@ impl Shop {
         // Whatever it prints later must not fill the pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Some(Self { child, base, metrics, http })
+        Some(Self { child, _log: log, base, metrics, http })
     }
 
     /// SIGKILL.
@@ -166,7 +181,7 @@ impl Shop {
     pub(crate) async fn stop(mut self) {
         let id = self.child.id().expect("it is running").to_string();
         assert!(Command::new("kill").arg(id).status().await.unwrap().success());
-        let status = timeout(Duration::from_secs(60), self.child.wait()).await.expect("it stops").unwrap();
+        let status = timeout(Duration::from_mins(1), self.child.wait()).await.expect("it stops").unwrap();
         assert!(status.success(), "the shop ended badly: {status}");
     }
 
@@ -291,15 +306,14 @@ pub(crate) const JWT_SECRET: &str = "tokens of the tests, of no use anywhere els
 pub(crate) struct Told {
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
-    pub(crate) headers: reqwest::header::HeaderMap,
 }
 
 impl Told {
     async fn read(response: reqwest::Response) -> Self {
-        let (status, headers) = (response.status(), response.headers().clone());
+        let status = response.status();
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status} without an envelope: {text:?}"));
-        Self { status, body, headers }
+        Self { status, body }
     }
 
     /// The data of a success with this status.
@@ -336,7 +350,7 @@ pub(crate) fn eventually<'a>(
     async move {
         let started = Instant::now();
         while !is_so().await {
-            assert!(started.elapsed() < Duration::from_secs(60), "{caller}: this did not come about: {what}");
+            assert!(started.elapsed() < Duration::from_mins(1), "{caller}: this did not come about: {what}");
             sleep(Duration::from_millis(25)).await;
         }
     }

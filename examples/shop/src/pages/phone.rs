@@ -1,0 +1,112 @@
+//! The simulator's phone: the prompts and messages of the demo, in the hands of whoever looks at the page.
+
+use axum::{
+    Json, Router,
+    extract::Request,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use daraja::{
+    Msisdn,
+    simulator::{PromptAnswer, Simulator},
+};
+use serde_json::json;
+
+use super::{
+    Visit, form, go, page, shown,
+    views::{
+        Kes,
+        phone::{PhoneChoice, PhonePage, Prompt, Sms},
+    },
+    words,
+};
+use crate::{app::App, demo, reply::Failure};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/phone", get(show)).route("/phone/state", get(state)).route("/phone/answer", post(answer))
+}
+
+fn simulator(visit: &Visit) -> Result<&Simulator, Failure> {
+    visit.app.demo.as_ref().ok_or_else(|| Failure::not_found("NO_SIMULATOR", "There is no simulator behind this shop."))
+}
+
+/// The phone that is looked at: one of the demo's, or a supplier's.
+async fn chosen(visit: &Visit) -> Result<(Msisdn, Vec<PhoneChoice>), Failure> {
+    let number = words::parameter(&visit.path, "number").unwrap_or_default();
+    let shown = |number: &str, who: &str| PhoneChoice {
+        number: number.to_owned(),
+        shown: format!("{} ({who})", words::spelled(number)),
+    };
+    let mut phones: Vec<_> = demo::PHONES.iter().map(|number| shown(number, "a customer")).collect();
+    for supplier in crate::suppliers::all(&visit.app).await? {
+        phones.push(shown(&supplier.mpesa_number, &supplier.name));
+    }
+    let known = phones.iter().find(|phone| phone.number == number).or(phones.first());
+    let number = known.and_then(|phone| phone.number.parse().ok());
+    let no_phone = || Failure::not_found("NO_PHONE", "There is no phone.");
+    Ok((number.ok_or_else(no_phone)?, phones))
+}
+
+async fn show(visit: Visit) -> Response {
+    page(visit, async |visit| {
+        let simulator = simulator(visit)?;
+        let (number, phones) = chosen(visit).await?;
+        let ignored = words::parameter(&visit.path, "ignore").unwrap_or_default();
+        let prompts = simulator.open_prompts().into_iter().filter(|open| open.prompt.payer == number);
+        let prompts = prompts.map(|open| Prompt {
+            ignored: open.prompt.checkout_request_id.as_str() == ignored,
+            id: open.prompt.checkout_request_id.to_string(),
+            amount: Kes(i64::from(open.prompt.amount.get())),
+            short_code: visit.app.daraja.merchant.short_code().to_string(),
+            account: open.prompt.reference,
+            seconds_left: i64::try_from(open.time_left.as_secs()).unwrap_or(0),
+        });
+        let messages = simulator.messages(number).into_iter().rev().map(|message| Sms {
+            from: "M-PESA".to_owned(),
+            at: message.at.to_datetime().format("%-d %b, %H:%M").to_string(),
+            text: message.text,
+        });
+        shown(&PhonePage {
+            shell: visit.shell(),
+            phones,
+            version: version(simulator, number),
+            number: number.to_string(),
+            prompts: prompts.collect(),
+            messages: messages.collect(),
+        })
+    })
+    .await
+}
+
+/// Changes when there is something new to see.
+fn version(simulator: &Simulator, number: Msisdn) -> String {
+    let open = simulator.open_prompts().into_iter().filter(|open| open.prompt.payer == number).count();
+    let rung = simulator.prompts().into_iter().filter(|prompt| prompt.payer == number).count();
+    format!("{open}.{rung}.{}", simulator.messages(number).len())
+}
+
+async fn state(visit: Visit) -> Response {
+    page(visit, async |visit| {
+        let (number, _) = chosen(visit).await?;
+        Ok(Json(json!({"version": version(simulator(visit)?, number)})).into_response())
+    })
+    .await
+}
+
+async fn answer(visit: Visit, request: Request) -> Response {
+    form(visit, request, async |visit, form| {
+        let answer = match (form.get("action"), form.get("pin")) {
+            ("cancel", _) => PromptAnswer::Cancel,
+            (_, "0000") => PromptAnswer::WrongPin,
+            _ => PromptAnswer::Pin,
+        };
+        let simulator = simulator(visit)?;
+        if let Ok(id) = form.get("id").parse() {
+            // One that has run out meanwhile is seen to be gone.
+            simulator.answer(&id, answer).unwrap_or_default();
+        }
+        let number: String = form.get("number").chars().filter(char::is_ascii_digit).collect();
+        go(&format!("/phone?number={number}&done=answered"))
+    })
+    .await
+}
