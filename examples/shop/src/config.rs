@@ -2,7 +2,9 @@
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use daraja::{Client, Merchant, Settings, settings::PayoutSettings, webhook::Receiver};
+use daraja::{
+    Client, Merchant, Settings, client::ClientBuilder, settings::PayoutSettings, token::TokenStore, webhook::Receiver,
+};
 
 /// Where M-PESA's callbacks come in: `MPESA_CALLBACK_URL` must end in it.
 pub(crate) const CALLBACK_PATH: &str = "/api/payments/mpesa/callback";
@@ -60,11 +62,26 @@ pub(crate) struct Daraja {
     pub(crate) payouts: Option<PayoutSettings>,
 }
 
+/// The same before the database is open, which the access token is shared by.
+pub(crate) struct Unconnected {
+    client: ClientBuilder,
+    merchant: Merchant,
+    receiver: Receiver,
+    payouts: Option<PayoutSettings>,
+}
+
+impl Unconnected {
+    pub(crate) fn connect(self, tokens: impl TokenStore) -> daraja::Result<Daraja> {
+        let Self { client, merchant, receiver, payouts } = self;
+        Ok(Daraja { client: client.token_store(tokens).build()?, merchant, receiver, payouts })
+    }
+}
+
 /// How the program was started.
 pub(crate) enum Start {
     /// Nothing is configured: the simulator behind it, and demo data.
     Demo(Config),
-    Real(Config, Box<Daraja>),
+    Real(Config, Box<Unconnected>),
 }
 
 /// All that is missing or wrong, one line each.
@@ -188,7 +205,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         }
     }
 
-    fn daraja(&mut self) -> Option<Daraja> {
+    fn daraja(&mut self) -> Option<Unconnected> {
         let problems = &mut self.problems;
         let mut note = |error: &dyn fmt::Display| {
             // The library's own list: a line each.
@@ -221,7 +238,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
                 }
             }
         }
-        let client = Client::new(settings.environment, settings.credentials).map_err(|error| note(&error)).ok()?;
-        Some(Daraja { client, merchant: merchant?, receiver: receiver?, payouts })
+        let client = Client::builder(settings.environment, settings.credentials);
+        Some(Unconnected { client, merchant: merchant?, receiver: receiver?, payouts })
     }
 }

@@ -6,6 +6,7 @@ use axum::{Router, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, time::timeout};
 
+mod access_token;
 mod app;
 mod auth;
 mod callbacks;
@@ -30,6 +31,7 @@ mod patience;
 #[path = "../../shared/stop.rs"]
 mod stop;
 
+use access_token::SharedToken;
 use app::App;
 use auth::Role;
 use config::{Config, Start};
@@ -60,7 +62,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             (app, Some(served))
         }
         Start::Real(config, daraja) => {
-            let app = App::new(Db::open(&config.database_url).await?, &config, *daraja, None);
+            let db = Db::open(&config.database_url).await?;
+            let daraja = daraja.connect(SharedToken(db.clone()))?;
+            let app = App::new(db, &config, daraja, None);
             add_first_admin(&app, &config).await?;
             demo::add_products(&app).await.map_err(|failure| failure.message.into_owned())?;
             if config.database_url.starts_with("sqlite") {

@@ -29,6 +29,15 @@ impl Database {
         Self { url: format!("{before}/{name}"), kind: Kind::Postgres { server, name } }
     }
 
+    /// Whether several servers can be on it.
+    pub(crate) fn is_shared() -> bool {
+        std::env::var_os("SHOP_TEST_POSTGRES").is_some()
+    }
+
+    pub(crate) async fn connect(&self) -> AnyConnection {
+        AnyConnection::connect(&self.url).await.unwrap()
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -53,14 +62,15 @@ impl Database {
         let rows: Vec<(String, String)> =
             sqlx::query_as("SELECT id, payout FROM payouts").fetch_all(&mut connection).await.unwrap();
         for (id, payout) in rows {
-            let mut payout: serde_json::Value = serde_json::from_str(&payout).unwrap();
+            let mut aged: serde_json::Value = serde_json::from_str(&payout).unwrap();
             for name in ["due", "first_sent_at"] {
-                if let Some(text) = payout[name].as_str() {
-                    payout[name] = earlier(text, seconds).into();
+                if let Some(text) = aged[name].as_str() {
+                    aged[name] = earlier(text, seconds).into();
                 }
             }
-            let changed = sqlx::query("UPDATE payouts SET payout = $1, due_at = 0 WHERE id = $2");
-            changed.bind(payout.to_string()).bind(id).execute(&mut connection).await.unwrap();
+            // What has happened to it meanwhile is not undone.
+            let changed = sqlx::query("UPDATE payouts SET payout = $1, due_at = 0 WHERE id = $2 AND payout = $3");
+            changed.bind(aged.to_string()).bind(id).bind(payout).execute(&mut connection).await.unwrap();
         }
         connection.close().await.unwrap();
     }

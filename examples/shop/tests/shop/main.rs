@@ -7,6 +7,7 @@
 )]
 
 mod database;
+mod fleet;
 mod payments;
 mod payouts;
 mod refunds;

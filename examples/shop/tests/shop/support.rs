@@ -172,6 +172,10 @@ impl Shop {
         Some(Self { child, _log: log, base, metrics, http })
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.base.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a URL that ends in a port")
+    }
+
     /// SIGKILL.
     pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();

@@ -1,0 +1,71 @@
+//! Daraja's access token, in the database: one for all servers, since a new one voids the one before.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use daraja::{
+    secret::AccessToken,
+    token::{StoreError, StoredToken, TokenKey, TokenStore},
+    transport::BoxFuture,
+};
+
+use crate::db::{Db, millis, now};
+
+/// The table `access_tokens`. A token dies within the hour, so backups hold none of use.
+pub(crate) struct SharedToken(pub(crate) Db);
+
+impl TokenStore for SharedToken {
+    fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>> {
+        Box::pin(async move {
+            let found: Option<(Option<String>, i64)> =
+                sqlx::query_as("SELECT token, expires_at FROM access_tokens WHERE app = $1")
+                    .bind(app(key))
+                    .fetch_optional(self.0.pool())
+                    .await?;
+            Ok(found.and_then(|(token, expires_at)| {
+                let expires_at = DateTime::from_timestamp_millis(expires_at)?;
+                Some(StoredToken::new(AccessToken::new(token?), expires_at))
+            }))
+        })
+    }
+
+    fn save<'a>(&'a self, key: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut tx = self.0.write().await?;
+            // Whoever finds that it is refused may fetch the next one at once.
+            sqlx::query(
+                "INSERT INTO access_tokens (app, token, expires_at, claimed_until) VALUES ($1, $2, $3, 0)
+                 ON CONFLICT (app) DO UPDATE SET token = $2, expires_at = $3, claimed_until = 0",
+            )
+            .bind(app(key))
+            .bind(token.token.expose())
+            .bind(token.expires_at.timestamp_millis())
+            .execute(&mut *tx)
+            .await?;
+            Ok(tx.commit().await?)
+        })
+    }
+
+    fn claim<'a>(&'a self, key: &'a TokenKey, lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let now = now();
+            let mut tx = self.0.write().await?;
+            let claimed = sqlx::query(
+                "INSERT INTO access_tokens (app, expires_at, claimed_until) VALUES ($1, 0, $2)
+                 ON CONFLICT (app) DO UPDATE SET claimed_until = $2 WHERE access_tokens.claimed_until <= $3",
+            )
+            .bind(app(key))
+            .bind(now.saturating_add(millis(lease)))
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok(claimed.rows_affected() == 1)
+        })
+    }
+}
+
+/// One app in one environment.
+fn app(key: &TokenKey) -> String {
+    format!("{} {}", key.environment(), key.consumer_key())
+}
