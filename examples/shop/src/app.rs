@@ -82,16 +82,14 @@ impl App {
     pub(crate) fn router(&self) -> Router {
         let limited = openapi::routes(self)
             .fallback(|| async { Failure::not_found("NOT_FOUND", "There is nothing under this URL.") })
-            .method_not_allowed_fallback(|| async {
-                let message = "This URL takes another method.";
-                Failure::new(StatusCode::METHOD_NOT_ALLOWED, "WRONG_METHOD", message)
-            })
+            .method_not_allowed_fallback(wrong_method)
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(middleware::from_fn_with_state(self.clone(), limits::limit));
         let header =
             |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
         // Callbacks are outside of every limit but their own.
         callbacks::routes()
+            .method_not_allowed_fallback(wrong_method)
             .with_state(self.clone())
             .merge(limited)
             .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME))
@@ -109,6 +107,10 @@ impl App {
 /// Nothing but our own scripts and styles, and no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+async fn wrong_method() -> Failure {
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "WRONG_METHOD", "This URL takes another method.")
+}
 
 fn panicked() -> Response {
     tracing::error!(event = "panicked", "a handler has panicked");

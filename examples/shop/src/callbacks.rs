@@ -38,13 +38,19 @@ async fn signed(
     request: Request,
 ) -> Result<Response, StatusCode> {
     let (head, body) = request.into_parts();
-    let body = timeout(BODY_TIME, to_bytes(body, MAX_BODY_BYTES)).await.map_err(|_| StatusCode::REQUEST_TIMEOUT)?;
-    let body = body.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    let refuse = |status: StatusCode| {
+        metrics::callback_refused(status.as_u16());
+        status
+    };
+    let body = timeout(BODY_TIME, to_bytes(body, MAX_BODY_BYTES)).await;
+    let body = body.map_err(|_| refuse(StatusCode::REQUEST_TIMEOUT))?;
+    let body = body.map_err(|_| refuse(StatusCode::PAYLOAD_TOO_LARGE))?;
     let delivery = Delivery::new(peer.ip(), head.uri.path(), &body).headers(&head.headers);
-    let (reference, event) = app.daraja.receiver.accept(delivery).map_err(|refused| {
-        metrics::callback_refused(refused.status());
-        StatusCode::from_u16(refused.status()).unwrap_or(StatusCode::BAD_REQUEST)
-    })?;
+    let (reference, event) = app
+        .daraja
+        .receiver
+        .accept(delivery)
+        .map_err(|refused| refuse(StatusCode::from_u16(refused.status()).unwrap_or(StatusCode::BAD_REQUEST)))?;
     metrics::callback_received(event.kind().as_str());
     let ack = event.ack();
     // In a task of its own: a connection that is closed early must not stop the work.

@@ -12,6 +12,9 @@ pub(crate) const CALLBACK_PATH: &str = "/api/payments/mpesa/callback";
 pub(crate) const RESULT_PATH: &str = "/api/payments/b2c/result";
 pub(crate) const TIMEOUT_PATH: &str = "/api/payments/b2c/timeout";
 
+/// What cannot be left out, unless it is the demo.
+const REQUIRED: [&str; 4] = ["MPESA_SHORTCODE", "MPESA_PASSKEY", "MPESA_CALLBACK_URL", "MPESA_CALLBACK_SECRET"];
+
 /// The settings of the shop itself; see `.env.example` for what each means.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -188,7 +191,18 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             jwt_secret,
             first_admin,
             rules: self.rules(),
-            json_logs: self.text("SHOP_LOG").is_some_and(|format| format == "json"),
+            json_logs: self.json_logs(),
+        }
+    }
+
+    fn json_logs(&mut self) -> bool {
+        match self.text("SHOP_LOG").as_deref() {
+            None | Some("text") => false,
+            Some("json") => true,
+            Some(_) => {
+                self.problems.push("SHOP_LOG must be text or json".into());
+                false
+            }
         }
     }
 
@@ -215,8 +229,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             Ok(settings) => settings,
             Err(error) => {
                 note(&error);
-                if (self.lookup)("MPESA_CALLBACK_SECRET").is_none() {
-                    note(&"MPESA_CALLBACK_SECRET is missing: make one with `openssl rand -hex 32`");
+                // Groups that the library can do without, and the shop cannot.
+                for name in REQUIRED {
+                    let told = self.problems.iter().any(|problem| problem.starts_with(&format!("{name} ")));
+                    if !told && self.text(name).is_none() {
+                        self.problems.push(format!("{name} is missing"));
+                    }
                 }
                 return None;
             }
@@ -225,17 +243,17 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         let url = settings.callback_url.required().map_err(|error| note(&error)).ok();
         let receiver = settings.receiver.required().map_err(|error| note(&error)).ok();
         let payouts = settings.payouts.optional();
-        if url.is_some_and(|url| url.path() != CALLBACK_PATH) {
-            note(&format!("MPESA_CALLBACK_URL must be your https address and then {CALLBACK_PATH}"));
-        }
-        if let Some(payouts) = &payouts {
-            for (name, url, path) in [
-                ("MPESA_B2C_RESULT_URL", payouts.urls.result(), RESULT_PATH),
-                ("MPESA_B2C_TIMEOUT_URL", payouts.urls.timeout(), TIMEOUT_PATH),
-            ] {
-                if url.path() != path {
-                    note(&format!("{name} must be your https address and then {path}"));
-                }
+        let results = payouts.as_ref().map(|payouts| (payouts.urls.result(), payouts.urls.timeout()));
+        for (name, url, path) in [
+            ("MPESA_CALLBACK_URL", url.as_ref(), CALLBACK_PATH),
+            ("MPESA_B2C_RESULT_URL", results.map(|(result, _)| result), RESULT_PATH),
+            ("MPESA_B2C_TIMEOUT_URL", results.map(|(_, timeout)| timeout), TIMEOUT_PATH),
+        ] {
+            let Some(url) = url else { continue };
+            // Found now, and not when the first customer pays.
+            let in_the_clear = settings.environment.is_production() && url.scheme() != "https";
+            if in_the_clear || url.path() != path {
+                note(&format!("{name} must be your https address and then {path}"));
             }
         }
         let client = Client::builder(settings.environment, settings.credentials);

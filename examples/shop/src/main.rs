@@ -1,6 +1,6 @@
 //! A shop's payment backend: orders, M-PESA payments, supplier payouts and refunds. `README.md` says how to run it.
 
-use std::{error::Error, net::SocketAddr, time::Duration};
+use std::{error::Error, net::SocketAddr, process::ExitCode, time::Duration};
 
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -38,7 +38,17 @@ use config::{Config, Start};
 use db::Db;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the shop ends: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let start = config::from_env().unwrap_or_else(|problems| {
         eprintln!("{problems}");
         std::process::exit(2);
@@ -47,7 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (Start::Demo(config) | Start::Real(config, _)) = &start;
     log(config);
     let metrics = metrics::install()?;
-    let listener = TcpListener::bind(config.address).await?;
+    let listener = listen("SHOP_ADDRESS", config.address).await?;
     let address = listener.local_addr()?;
     let folder;
     let (app, _served) = match start {
@@ -102,11 +112,15 @@ async fn add_first_admin(app: &App, config: &Config) -> Result<(), Box<dyn Error
 
 /// On an address of their own, which is not for everybody.
 async fn serve_metrics(config: &Config, metrics: PrometheusHandle) -> Result<(), Box<dyn Error>> {
-    let listener = TcpListener::bind(config.metrics_address).await?;
+    let listener = listen("SHOP_METRICS_ADDRESS", config.metrics_address).await?;
     println!("metrics on http://{}/metrics", listener.local_addr()?);
     let routes = Router::new().route("/metrics", get(move || async move { metrics.render() }));
     tokio::spawn(async move { axum::serve(listener, routes).await });
     Ok(())
+}
+
+async fn listen(variable: &str, address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("{variable}: nobody can listen on {address}: {error}"))
 }
 
 fn invite(address: SocketAddr) {

@@ -4,7 +4,11 @@ use axum::{Json, Router, extract::State, http::StatusCode, response::IntoRespons
 use serde::{Deserialize, Serialize};
 use utoipa::{
     IntoResponses, Modify, OpenApi, ToSchema,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
+        path::{Operation, ParameterIn},
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -52,8 +56,9 @@ pub(crate) struct Limited(#[expect(dead_code, reason = "for the document")] Fail
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Shop", description = "A shop's payment backend. Every answer has the envelope success, message, data; \
-        errors have a stable code. Every route can answer 400, 401, 413, 415, 422, 429 and 503 as well.", license(name = "MIT")),
+        errors have a stable code.", license(name = "MIT")),
     modifiers(&Bearer),
+    components(schemas(FailureBody)),
     security(("bearer" = []))
 )]
 struct Document;
@@ -65,6 +70,40 @@ impl Modify for Bearer {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
         document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
     }
+}
+
+/// What is in front of the handlers answers for all of them: limits, bodies and parameters that cannot be read, a database
+/// that fails.
+fn add_common_answers(document: &mut utoipa::openapi::OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post, &mut item.put].into_iter().flatten() {
+            let has_body = operation.request_body.is_some();
+            let is_read = has_body || takes(operation, &ParameterIn::Query) || takes(operation, &ParameterIn::Header);
+            for (can_be, status, description) in [
+                (is_read, "400", "What was sent cannot be read"),
+                (takes(operation, &ParameterIn::Path), "404", "It is not there, or not yours"),
+                (has_body, "413", "The body is too large"),
+                (has_body, "415", "The body is not declared as JSON"),
+                (has_body, "422", "The body can be read, and says something that cannot be done"),
+                (true, "429", "Too often: see `Retry-After`"),
+                (true, "503", "Nothing was changed: try again later, see `Retry-After`"),
+            ] {
+                if can_be {
+                    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| failure(description));
+                }
+            }
+        }
+    }
+}
+
+fn takes(operation: &Operation, place: &ParameterIn) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == *place))
+}
+
+fn failure(description: &str) -> RefOr<Response> {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(FailureBody::name()))).build();
+    ResponseBuilder::new().description(description).content("application/json", content).build().into()
 }
 
 fn documented() -> OpenApiRouter<App> {
@@ -82,7 +121,8 @@ fn documented() -> OpenApiRouter<App> {
 
 /// All routes but the callbacks.
 pub(crate) fn routes(app: &App) -> Router {
-    let (api, document) = documented().split_for_parts();
+    let (api, mut document) = documented().split_for_parts();
+    add_common_answers(&mut document);
     let viewer = SwaggerUi::new("/docs").config(Config::from("/api/openapi.json").validator_url("none"));
     api.merge(Router::from(viewer).layer(axum::middleware::from_fn(relax)))
         .route("/api/openapi.json", get(move || async move { Json(document) }))

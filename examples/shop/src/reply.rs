@@ -202,6 +202,7 @@ pub(crate) fn text(what: &str, given: &str, most: usize) -> Result<String, Failu
 
 /// Which part of a list.
 #[derive(Debug, Clone, Copy, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Page {
     /// The first is 1.
     #[serde(default = "first")]

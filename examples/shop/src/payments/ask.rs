@@ -158,7 +158,7 @@ async fn slow_down(app: &App, error: &Error) -> sqlx::Result<()> {
 pub(crate) async fn tidy(app: &App) -> sqlx::Result<()> {
     let now = now();
     let mut tx = app.db.write().await?;
-    sqlx::query(
+    let not_sent = sqlx::query(
         "UPDATE payments SET state = 'settled', outcome = 'failed', holds_order = 0, reason = 'not_sent', advice = 'retry',
          customer_message = 'The request was not sent. Nothing was charged: try again.', retry_at = $1, settled_at = $1
          WHERE state = 'created' AND created_at < $2",
@@ -171,5 +171,9 @@ pub(crate) async fn tidy(app: &App) -> sqlx::Result<()> {
         .bind(now.saturating_sub(LONGEST_PUSH))
         .execute(&mut *tx)
         .await?;
-    tx.commit().await
+    tx.commit().await?;
+    for _ in 0..not_sent.rows_affected() {
+        metrics::failed("not_sent");
+    }
+    Ok(())
 }

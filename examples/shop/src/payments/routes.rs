@@ -92,6 +92,7 @@ pub(crate) struct Received {
 
 /// Which rows of a list.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct StateFilter {
     /// Only those in this state.
     pub(crate) state: Option<String>,

@@ -18,6 +18,7 @@ use crate::{
 
 /// Which payouts.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct StatusFilter {
     /// `awaiting_approval`, pending, completed or failed; all if it is left out.
     pub(crate) status: Option<String>,
