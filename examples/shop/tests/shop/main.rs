@@ -6,9 +6,13 @@
     reason = "what a test's helper cannot unwrap or count fails the test"
 )]
 
+mod contract;
 mod database;
 mod fleet;
+mod openapi;
 mod payments;
 mod payouts;
 mod refunds;
+mod schema;
 mod support;
+mod wire;
