@@ -6,13 +6,17 @@
     reason = "what a test's helper cannot unwrap or count fails the test"
 )]
 
+mod access;
 mod contract;
 mod database;
 mod fleet;
+mod forms;
+mod nasty;
 mod openapi;
 mod payments;
 mod payouts;
 mod refunds;
 mod schema;
+mod storm;
 mod support;
 mod wire;

@@ -1,4 +1,4 @@
-//! Every operation of the OpenAPI document, with every status that it announces: the answers are what the document says.
+//! Every operation of the `OpenAPI` document, with every status that it announces: the answers are what the document says.
 
 use daraja::simulator::{Fault, Route};
 use serde_json::{Value, json};
