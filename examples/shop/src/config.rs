@@ -3,8 +3,14 @@
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use daraja::{
-    Client, Merchant, Settings, client::ClientBuilder, settings::PayoutSettings, token::TokenStore, webhook::Receiver,
+    Client, Merchant, Settings,
+    client::ClientBuilder,
+    error::{ConfigError, ConfigProblem},
+    settings::PayoutSettings,
+    token::TokenStore,
+    webhook::Receiver,
 };
+use url::Url;
 
 /// Where M-PESA's callbacks come in: `MPESA_CALLBACK_URL` must end in it.
 pub(crate) const CALLBACK_PATH: &str = "/api/payments/mpesa/callback";
@@ -220,28 +226,19 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
     }
 
     fn daraja(&mut self) -> Option<Unconnected> {
-        let problems = &mut self.problems;
-        let mut note = |error: &dyn fmt::Display| {
-            // The library's own list: a line each.
-            problems.extend(error.to_string().lines().map(|line| line.trim().to_owned()));
-        };
-        let settings = match Settings::from_lookup(self.lookup) {
-            Ok(settings) => settings,
-            Err(error) => {
-                note(&error);
-                // Groups that the library can do without, and the shop cannot.
-                for name in REQUIRED {
-                    let told = self.problems.iter().any(|problem| problem.starts_with(&format!("{name} ")));
-                    if !told && self.text(name).is_none() {
-                        self.problems.push(format!("{name} is missing"));
-                    }
+        let Some(settings) = self.taken(Settings::from_lookup(self.lookup)) else {
+            // Groups that the library can do without, and the shop cannot.
+            for name in REQUIRED {
+                let told = self.problems.iter().any(|problem| problem.starts_with(&format!("{name} ")));
+                if !told && self.text(name).is_none() {
+                    self.problems.push(format!("{name} is missing"));
                 }
-                return None;
             }
+            return None;
         };
-        let merchant = settings.merchant.required().map_err(|error| note(&error)).ok();
-        let url = settings.callback_url.required().map_err(|error| note(&error)).ok();
-        let receiver = settings.receiver.required().map_err(|error| note(&error)).ok();
+        let merchant = self.taken(settings.merchant.required());
+        let url = self.taken(settings.callback_url.required());
+        let receiver = self.taken(settings.receiver.required());
         let payouts = settings.payouts.optional();
         let results = payouts.as_ref().map(|payouts| (payouts.urls.result(), payouts.urls.timeout()));
         for (name, url, path) in [
@@ -249,14 +246,19 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             ("MPESA_B2C_RESULT_URL", results.map(|(result, _)| result), RESULT_PATH),
             ("MPESA_B2C_TIMEOUT_URL", results.map(|(_, timeout)| timeout), TIMEOUT_PATH),
         ] {
-            let Some(url) = url else { continue };
             // Found now, and not when the first customer pays.
-            let in_the_clear = settings.environment.is_production() && url.scheme() != "https";
-            if in_the_clear || url.path() != path {
-                note(&format!("{name} must be your https address and then {path}"));
+            let in_the_clear = |url: &Url| settings.environment.is_production() && url.scheme() != "https";
+            if url.is_some_and(|url| in_the_clear(url) || url.path() != path) {
+                self.problems.push(format!("{name} must be your https address and then {path}"));
             }
         }
         let client = Client::builder(settings.environment, settings.credentials);
         Some(Unconnected { client, merchant: merchant?, receiver: receiver?, payouts })
+    }
+
+    /// What the library has read, or its problems noted, a line each.
+    fn taken<T>(&mut self, read: Result<T, ConfigError>) -> Option<T> {
+        let line = |one: &ConfigProblem| format!("{} {}", one.name, one.problem);
+        read.map_err(|error| self.problems.extend(error.problems().iter().map(line))).ok()
     }
 }

@@ -7,7 +7,9 @@
 )]
 
 mod access;
+mod bodies;
 mod contract;
+mod curls;
 mod database;
 mod fleet;
 mod forms;
@@ -17,6 +19,7 @@ mod payments;
 mod payouts;
 mod refunds;
 mod schema;
+mod start;
 mod storm;
 mod support;
 mod wire;
