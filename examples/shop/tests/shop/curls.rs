@@ -207,7 +207,7 @@ async fn the_guides_http_examples_are_answered_as_it_says() {
 async fn the_guides_callback_is_answered_and_believed_by_nobody() {
     let world = World::new().await;
     let shop = &world.shop;
-    world.simulator.everyone().ignores();
+    world.simulator.everyone().approves().after(std::time::Duration::from_mins(5));
     let token = shop.customer("amina@shop.example").await;
     let order = shop.order(&token, 1_000).await;
     let started = shop.pay(&token, &order, PHONE).await.ok(200);

@@ -94,7 +94,7 @@ impl Drop for Log {
 /// A shop's process.
 pub(crate) struct Shop {
     child: Child,
-    _log: Log,
+    log: Log,
     pub(crate) base: String,
     pub(crate) metrics: String,
     http: reqwest::Client,
@@ -169,7 +169,12 @@ impl Shop {
         // Whatever it prints later must not fill the pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Some(Self { child, _log: log, base, metrics, http })
+        Some(Self { child, log, base, metrics, http })
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log.0.path()).unwrap()
     }
 
     pub(crate) fn port(&self) -> u16 {
