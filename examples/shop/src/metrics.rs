@@ -69,6 +69,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     for name in [PENDING_LONG, UNKNOWN, TO_REFUND, PAYOUTS_PENDING, PAYOUTS_CONTRADICTORY] {
         gauge!(name).set(0.0);
     }
+    drop(histogram!(SETTLE_SECONDS));
     Ok(handle)
 }
 

@@ -15,6 +15,7 @@ mod fleet;
 mod forged;
 mod forms;
 mod logs;
+mod monitoring;
 mod nasty;
 mod openapi;
 mod payments;

@@ -301,8 +301,13 @@ impl Shop {
         self.post("/api/suppliers", token, body).await.ok(201)["id"].as_str().unwrap().to_owned()
     }
 
+    /// All metrics, as Prometheus reads them.
+    pub(crate) async fn metrics(&self) -> String {
+        self.http.get(&self.metrics).send().await.unwrap().text().await.unwrap()
+    }
+
     pub(crate) async fn metric(&self, name: &str) -> f64 {
-        let text = self.http.get(&self.metrics).send().await.unwrap().text().await.unwrap();
+        let text = self.metrics().await;
         let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#'));
         line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok()).unwrap_or(0.0)
     }
