@@ -191,12 +191,15 @@ async fn no_input_of_a_form_or_a_link_brings_a_page_down() {
         for (path, fields) in known.forms() {
             // Each of these takes the time of a password.
             let texts = if path == "/login" { vec!["\0".to_owned()] } else { nasty::texts(&mut random) };
+            for index in 0..fields.len() {
+                let mut fewer = borrowed(&fields);
+                fewer.remove(index);
+                asks.push(browser.post(&path, &fewer));
+            }
             for text in texts {
                 for index in 0..fields.len() {
                     let mut fields = borrowed(&fields);
                     fields[index].1 = &text;
-                    asks.push(browser.post(&path, &fields));
-                    fields.remove(index);
                     asks.push(browser.post(&path, &fields));
                 }
                 asks.push(browser.post(&path, &[(&text, &text)]));
@@ -248,7 +251,8 @@ async fn no_input_of_a_form_or_a_link_brings_a_page_down() {
     while let Some(ended) = workers.join_next().await {
         ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
     }
-    assert!(count > 3_000, "{count}");
+    println!("{count} requests from seed {SEED:#x}");
+    assert!(count > 2_500, "{count}");
     assert_eq!(world.simulator.payouts(), []);
     pays_as_ever(shop, &customer).await;
     world.end().await;
