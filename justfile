@@ -33,6 +33,14 @@ bench:
 flood:
     cargo bench -p recipe-axum
 
+# The shop with the simulator behind it, to be played in a browser.
+shop:
+    cargo run -p shop
+
+# 200 checkouts at once; on SQLite, or on the PostgreSQL that SHOP_TEST_POSTGRES names.
+checkouts:
+    cargo bench -p shop
+
 # Instructions per push against bare reqwest; needs valgrind.
 instructions:
     bash benches/instructions.sh
