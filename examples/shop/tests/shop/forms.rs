@@ -159,6 +159,34 @@ async fn a_form_without_its_own_sessions_token_does_nothing() {
     world.end().await;
 }
 
+#[tokio::test]
+async fn a_log_in_leads_to_a_page_of_our_own_only() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    shop.customer("amina@shop.example").await;
+    let page = Ask::new("GET", "/login").send(&shop.base).await;
+    let (guest, csrf) = (cookie(&page, "shop_guest"), csrf(&page));
+    for (next, to) in [
+        ("/orders?page=1", "/orders?page=1"),
+        ("", "/"),
+        ("orders", "/"),
+        ("https://elsewhere.example/", "/"),
+        ("//elsewhere.example/", "/"),
+        ("/\\elsewhere.example/", "/"),
+        ("/\r\nSet-Cookie: shop_session=x", "/"),
+        ("javascript:alert(1)", "/"),
+        (" //elsewhere.example/", "/"),
+    ] {
+        let fields = [("csrf", csrf.as_str()), ("email", "amina@shop.example"), ("password", ADMIN.1), ("next", next)];
+        let ask = Ask::new("POST", "/login").header("Cookie", &format!("shop_guest={guest}"));
+        let answer = ask.header("Content-Type", FORM).body(form(&fields)).send(&shop.base).await;
+        assert_eq!((answer.status, answer.header("location")), (303, Some(to)), "{next:?}");
+        let line = answer.header("set-cookie").unwrap();
+        assert!(line.contains("; HttpOnly; SameSite=Strict"), "{line}");
+    }
+    world.end().await;
+}
+
 /// All that a form could change, in one number each.
 async fn everything(world: &World) -> Vec<i64> {
     let mut numbers = Vec::new();
