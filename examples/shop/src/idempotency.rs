@@ -49,7 +49,8 @@ impl Named {
     pub(crate) fn new<B: Serialize>(user: &User, route: &'static str, key: &str, body: &B) -> Self {
         let bytes = serde_json::to_vec(body).unwrap_or_default();
         let digest = hex(digest::digest(&digest::SHA256, &bytes).as_ref());
-        Self { user: user.id.clone(), route, key: key.to_owned(), digest }
+        // PostgreSQL's text holds no NUL.
+        Self { user: user.id.clone(), route, key: key.replace('\0', " "), digest }
     }
 
     /// Notes it together with what it makes: in the same transaction.
