@@ -100,7 +100,7 @@ impl C2bNotice {
     /// The receipt, if it proves that money came in: it is a confirmation.
     #[must_use]
     pub fn proof(&self) -> Option<ReceiptNumber> {
-        Some(self.receipt).filter(|receipt| self.stage == C2bStage::Confirmation && receipt.proves_a_payment())
+        Some(self.receipt).filter(|receipt| self.stage == C2bStage::Confirmation && receipt.is_plausible())
     }
 }
 

@@ -99,7 +99,7 @@ impl Operation for Reversal {
     }
 
     fn check(&self, rules: &Rules) -> Result<()> {
-        if !self.receipt.proves_a_payment() {
+        if !self.receipt.is_plausible() {
             let reason = "it is the receipt of no payment; take it from the callback or the customer's SMS";
             return Err(Invalid::new("receipt number", reason).with_input(self.receipt.as_str()).into());
         }

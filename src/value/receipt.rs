@@ -44,11 +44,18 @@ impl ReceiptNumber {
     pub fn is_placeholder(&self) -> bool {
         self.as_str().ends_with("0000000")
     }
-}
 
-impl ReceiptNumber {
-    /// Real ones begin with the letter of their year and have ten characters: `0`, `null` and the like prove nothing.
-    pub(crate) fn proves_a_payment(&self) -> bool {
+    /// Whether it can be a real one: it begins with the letter of its year, has ten characters at least, and is no
+    /// [placeholder](Self::is_placeholder). `0`, `null` and the like are none. What a person typed should pass this; it still
+    /// proves no payment.
+    ///
+    /// ```
+    /// assert!("SD25WSR9W7".parse::<daraja::ReceiptNumber>()?.is_plausible());
+    /// assert!(!"null".parse::<daraja::ReceiptNumber>()?.is_plausible());
+    /// # Ok::<(), daraja::error::Invalid>(())
+    /// ```
+    #[must_use]
+    pub fn is_plausible(&self) -> bool {
         let text = self.as_str();
         text.len() >= 10 && text.starts_with(|c: char| c.is_ascii_alphabetic()) && !self.is_placeholder()
     }

@@ -50,7 +50,7 @@ impl DedupKey {
                 let ids = event.correlation();
                 ids.originator_conversation_id.is_some() || ids.conversation_id.is_some()
             }
-            Event::C2b(notice) => notice.receipt.proves_a_payment(),
+            Event::C2b(notice) => notice.receipt.is_plausible(),
             Event::Unknown(_) => false,
         };
         if names_something { self.clone() } else { Self(format!("{reference} {self}").into()) }

@@ -194,7 +194,7 @@ impl Told {
     fn read(text: &str) -> Self {
         match text.parse::<ReceiptNumber>() {
             Ok(receipt) if receipt.is_placeholder() => Self::Nothing,
-            Ok(receipt) if receipt.proves_a_payment() => Self::Receipt(receipt),
+            Ok(receipt) if receipt.is_plausible() => Self::Receipt(receipt),
             _ => Self::Rubbish,
         }
     }

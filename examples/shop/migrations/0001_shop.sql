@@ -166,12 +166,16 @@ CREATE INDEX audit_of_subject ON audit (subject, at);
 
 -- What Daraja posted, as it came: personal data, so nobody but the shop reads it.
 CREATE TABLE deliveries (
-    dedup_key TEXT PRIMARY KEY,
     reference TEXT NOT NULL,
+    dedup_key TEXT NOT NULL,
     kind      TEXT NOT NULL,
     body      TEXT NOT NULL,
-    at        BIGINT NOT NULL
+    at        BIGINT NOT NULL,
+    -- When it is to be worked on, if nobody has by then. Null once it was.
+    due_at    BIGINT,
+    PRIMARY KEY (reference, dedup_key)
 );
+CREATE INDEX deliveries_due ON deliveries (due_at) WHERE due_at IS NOT NULL;
 
 CREATE TABLE idempotency (
     user_id TEXT NOT NULL,

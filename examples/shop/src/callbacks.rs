@@ -11,8 +11,8 @@ use axum::{
     routing::post,
 };
 use daraja::webhook::{Ack, Delivery, Event, MAX_BODY_BYTES, Reference};
-use sqlx::AnyConnection;
-use tokio::time::{Duration, timeout};
+use sqlx::FromRow;
+use tokio::time::{Duration, sleep, timeout};
 
 use crate::{
     app::App,
@@ -24,6 +24,8 @@ use crate::{
 
 /// How long a body may take. Daraja's come at once.
 const BODY_TIME: Duration = Duration::from_secs(5);
+/// What is stored and not worked on after this is taken up again, in milliseconds.
+const AGAIN: i64 = 15_000;
 
 /// The signed URLs, and the guide's bare ones, which settle nothing.
 pub(crate) fn routes() -> Router<App> {
@@ -54,7 +56,7 @@ async fn signed(
     metrics::callback_received(event.kind().as_str());
     let ack = event.ack();
     // In a task of its own: a connection that is closed early must not stop the work.
-    let work = app.spawn(settle(app.clone(), reference, event, body));
+    let work = app.spawn(take(app.clone(), reference, event, body));
     if let Ok(Ok(())) = work.await {
         return Ok(acknowledge(ack));
     }
@@ -67,18 +69,93 @@ fn acknowledge(ack: Ack) -> Response {
     ([(CONTENT_TYPE, Ack::CONTENT_TYPE)], String::from(ack)).into_response()
 }
 
-async fn settle(app: App, reference: Reference, event: Event, body: Bytes) -> Result<(), Failure> {
-    let settled = try_settle(&app, &reference, &event, &body).await;
-    if let Err(failure) = &settled {
-        tracing::error!(event = "callback.failed", %reference, message = %failure.message, "a delivery was not worked on");
+/// Stores a delivery, which Daraja makes once, and works on it. What is stored and could not be worked on is taken up by the
+/// [sweep](work_again).
+async fn take(app: App, reference: Reference, event: Event, body: Bytes) -> Result<(), Failure> {
+    let key = event.dedup_key_at(&reference).to_string();
+    let mut stored = store(&app, &reference, &key, &event, &body).await;
+    for pause in [100_u64, 500, 2_000] {
+        let Err(error) = &stored else { break };
+        tracing::error!(event = "callback.not_stored", %reference, %error, "a delivery could not be stored");
+        sleep(Duration::from_millis(pause)).await;
+        stored = store(&app, &reference, &key, &event, &body).await;
     }
-    settled
+    stored?;
+    settle(&app, &reference, &key, &event).await;
+    Ok(())
 }
 
-/// The delivery and its work are stored together: never the one without the other.
-async fn try_settle(app: &App, reference: &Reference, event: &Event, body: &[u8]) -> Result<(), Failure> {
+async fn store(app: &App, reference: &Reference, key: &str, event: &Event, body: &[u8]) -> sqlx::Result<()> {
+    let now = now();
     let mut tx = app.db.write().await?;
-    keep(&mut tx, reference, event, body).await?;
+    sqlx::query(
+        "INSERT INTO deliveries (reference, dedup_key, kind, body, at, due_at) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(reference.as_str())
+    .bind(key)
+    .bind(event.kind().as_str())
+    // PostgreSQL's text holds no NUL.
+    .bind(event.body_to_store(body).replace('\0', " "))
+    .bind(now)
+    .bind(now.saturating_add(AGAIN))
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
+}
+
+async fn settle(app: &App, reference: &Reference, key: &str, event: &Event) {
+    if let Err(failure) = try_settle(app, reference, key, event).await {
+        metrics::callback_failed();
+        tracing::error!(event = "callback.failed", %reference, message = %failure.message, "a delivery was not worked on");
+    }
+}
+
+#[derive(FromRow)]
+struct Stored {
+    reference: String,
+    dedup_key: String,
+    kind: String,
+    body: String,
+}
+
+/// Works on what was stored and not worked on, because the database failed or the server died.
+pub(crate) async fn work_again(app: &App) -> sqlx::Result<()> {
+    let now = now();
+    let due: Vec<Stored> = sqlx::query_as(
+        "SELECT reference, dedup_key, kind, body FROM deliveries WHERE due_at <= $1 ORDER BY due_at LIMIT 20",
+    )
+    .bind(now)
+    .fetch_all(app.db.pool())
+    .await?;
+    for stored in due {
+        let mut tx = app.db.write().await?;
+        sqlx::query("UPDATE deliveries SET due_at = $1 WHERE reference = $2 AND dedup_key = $3 AND due_at IS NOT NULL")
+            .bind(now.saturating_add(AGAIN))
+            .bind(&stored.reference)
+            .bind(&stored.dedup_key)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        let event = stored.kind.parse().ok().and_then(|kind| Event::parse_as(kind, stored.body.as_bytes()).ok());
+        if let (Ok(reference), Some(event)) = (stored.reference.parse(), event) {
+            settle(app, &reference, &stored.dedup_key, &event).await;
+        } else {
+            let reference = stored.reference;
+            tracing::error!(event = "callback.unreadable", reference, "a delivery that is stored cannot be read");
+        }
+    }
+    Ok(())
+}
+
+/// The work, and the note that it was done, are one: never the one without the other.
+async fn try_settle(app: &App, reference: &Reference, key: &str, event: &Event) -> Result<(), Failure> {
+    let mut tx = app.db.write().await?;
+    sqlx::query("UPDATE deliveries SET due_at = NULL WHERE reference = $1 AND dedup_key = $2")
+        .bind(reference.as_str())
+        .bind(key)
+        .execute(&mut *tx)
+        .await?;
     let id = reference.as_str();
     match event {
         Event::Stk(callback) => {
@@ -102,21 +179,6 @@ async fn try_settle(app: &App, reference: &Reference, event: &Event, body: &[u8]
         _ => tx.commit().await?,
     }
     Ok(())
-}
-
-async fn keep(tx: &mut AnyConnection, reference: &Reference, event: &Event, body: &[u8]) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO deliveries (dedup_key, reference, kind, body, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-    )
-    .bind(event.dedup_key_at(reference).to_string())
-    .bind(reference.as_str())
-    .bind(event.kind().as_str())
-    // PostgreSQL's text holds no NUL.
-    .bind(event.body_to_store(body).replace('\0', " "))
-    .bind(now())
-    .execute(tx)
-    .await
-    .map(drop)
 }
 
 /// Anybody can post here, so nothing is believed. At most a payment that is named is asked for a little earlier.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::{app::App, db::now, idempotency, metrics, payments, payouts, refunds};
+use crate::{app::App, callbacks, db::now, idempotency, metrics, payments, payouts, refunds};
 
 /// How long a server that died keeps the others from it, in milliseconds.
 const LEASE: i64 = 10_000;
@@ -41,6 +41,7 @@ async fn tick(app: &App, ticks: u64) -> sqlx::Result<()> {
     if ticks.is_multiple_of(FORGET) {
         idempotency::tidy(&app.db).await?;
     }
+    callbacks::work_again(app).await?;
     payments::sweep_one(app).await?;
     let due: Vec<(String,)> =
         sqlx::query_as("SELECT id FROM payouts WHERE status = 'pending' AND due_at <= $1 ORDER BY due_at LIMIT 20")
@@ -57,10 +58,12 @@ async fn hold_lease(app: &App) -> sqlx::Result<bool> {
     let now = now();
     let mut tx = app.db.write().await?;
     let held =
-        sqlx::query("UPDATE leases SET holder = $1, until = $2 WHERE name = 'sweeper' AND (holder = $1 OR until < $3)")
+        sqlx::query("UPDATE leases SET holder = $1, until = $2 WHERE name = 'sweeper' AND (holder = $1 OR until < $3 OR until > $4)")
             .bind(&*app.server)
             .bind(now.saturating_add(LEASE))
             .bind(now)
+            // A clock that was wrong has written it.
+            .bind(now.saturating_add(LEASE.saturating_mul(10)))
             .execute(&mut *tx)
             .await?;
     tx.commit().await?;

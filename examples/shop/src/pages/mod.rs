@@ -250,7 +250,9 @@ async fn log_in(State(app): State<App>, client: axum::Extension<Client>, visit: 
             Ok((id, role)) => {
                 let token = app.tokens.issue(&id, role, Audience::Page)?;
                 // Only to a page of ours: `//host` and `/\host` are other sites.
-                let inside = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\n', '\r']);
+                let inside = next.starts_with('/')
+                    && !next.starts_with("//")
+                    && !next.contains(|c: char| c == '\\' || c.is_control());
                 let mut response = Redirect::to(if inside { next } else { "/" }).into_response();
                 set_cookie(&mut response, visit, SESSION, &token, "/");
                 Ok(response)

@@ -4,8 +4,10 @@
 use daraja::{Error, Result, RetryPolicy, StkQuery, StkStatus};
 
 use super::{
-    LONGEST_PUSH, Payment, find,
-    settle::{Money, News, failed, paid, take_status},
+    LONGEST_PUSH, Payment,
+    book::{Money, paid},
+    find,
+    settle::{News, failed, take_status},
 };
 use crate::{
     app::App,
@@ -15,7 +17,7 @@ use crate::{
 
 /// Before the first question, and between two about one payment.
 const PAUSE: i64 = 15_000;
-/// The longest pause between two questions that nobody waits for.
+/// The longest pause between two questions, whoever asks for it.
 const LONGEST_PAUSE: i64 = 3_600_000;
 /// A row that was created and not sent after this belongs to a server that died.
 const NEVER_SENT: i64 = 60_000;
@@ -27,7 +29,7 @@ pub(crate) async fn refresh(app: &App, payment: Payment) -> sqlx::Result<Payment
     if payment.state != "accepted" || !due || !turn(app).await? {
         return Ok(payment);
     }
-    ask(app, &payment).await.map(|asked| asked.unwrap_or(payment))
+    ask(app, &payment, By::Customer).await.map(|asked| asked.unwrap_or(payment))
 }
 
 /// Asks about the payment that has been pending for longest. `false` if there is none, or it is not our turn.
@@ -43,7 +45,7 @@ pub(crate) async fn sweep_one(app: &App) -> sqlx::Result<bool> {
     }
     let Some(payment) = find(app, &id).await? else { return Ok(false) };
     tracing::info!(event = "payment.swept", payment = id, "asking about a payment that is pending");
-    ask(app, &payment).await.map(|asked| asked.is_some())
+    ask(app, &payment, By::Sweep).await.map(|asked| asked.is_some())
 }
 
 /// Something came to a URL that nobody signed: it settles nothing, but the payment may be asked for.
@@ -70,26 +72,38 @@ async fn turn(app: &App) -> sqlx::Result<bool> {
 
 async fn book_turn(app: &App, until: i64, free_at: i64) -> sqlx::Result<bool> {
     let mut tx = app.db.write().await?;
-    let taken = sqlx::query("UPDATE leases SET holder = $1, until = $2 WHERE name = 'query' AND until <= $3")
-        .bind(&*app.server)
-        .bind(until)
-        .bind(free_at)
-        .execute(&mut *tx)
-        .await?;
+    let taken =
+        sqlx::query("UPDATE leases SET holder = $1, until = $2 WHERE name = 'query' AND (until <= $3 OR until > $4)")
+            .bind(&*app.server)
+            .bind(until)
+            .bind(free_at)
+            // A clock that was wrong has written it.
+            .bind(now().saturating_add(LONGEST_PAUSE.saturating_mul(2)))
+            .execute(&mut *tx)
+            .await?;
     tx.commit().await?;
     Ok(taken.rows_affected() == 1)
 }
 
-async fn ask(app: &App, payment: &Payment) -> sqlx::Result<Option<Payment>> {
+/// Who wants to know. A customer who keeps looking does not put the sweep off.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Customer,
+    Sweep,
+}
+
+async fn ask(app: &App, payment: &Payment, by: By) -> sqlx::Result<Option<Payment>> {
     let Some(id) = payment.checkout_request_id.as_deref().and_then(|id| id.parse().ok()) else { return Ok(None) };
     let now = now();
     let doubled =
         60_000_i64.saturating_mul(1_i64.checked_shl(u32::try_from(payment.asks).unwrap_or(31)).unwrap_or(i64::MAX));
     let mut tx = app.db.write().await?;
     sqlx::query(
-        "UPDATE payments SET asked_at = $1, sweep_at = $2, asks = asks + 1 WHERE id = $3 AND state = 'accepted'",
+        "UPDATE payments SET asked_at = $1, sweep_at = CASE WHEN $2 = 1 THEN $3 ELSE sweep_at END, asks = asks + $2
+         WHERE id = $4 AND state = 'accepted'",
     )
     .bind(now)
+    .bind(i64::from(by == By::Sweep))
     .bind(now.saturating_add(doubled.clamp(PAUSE, LONGEST_PAUSE)))
     .bind(&payment.id)
     .execute(&mut *tx)
@@ -151,7 +165,8 @@ async fn hear(app: &App, id: &str, told: Result<StkStatus>) -> sqlx::Result<Opti
 /// Daraja counts all queries of an app together.
 async fn slow_down(app: &App, error: &Error) -> sqlx::Result<()> {
     let pause = error.retry_after().unwrap_or_default().max(app.rules.query_spacing.saturating_mul(2));
-    book_turn(app, now().saturating_add(millis(pause)), i64::MAX).await.map(drop)
+    let pause = millis(pause).min(LONGEST_PAUSE);
+    book_turn(app, now().saturating_add(pause), i64::MAX).await.map(drop)
 }
 
 /// Sees what a server that died has left: what it had not begun to send was not sent, and what it was sending is unknown.

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod ask;
+mod book;
 mod push;
 mod routes;
 mod settle;
@@ -102,12 +103,12 @@ pub(crate) async fn find(app: &App, id: &str) -> sqlx::Result<Option<Payment>> {
     payments!("SELECT", "FROM payments WHERE id = $1").bind(id).fetch_optional(app.db.pool()).await
 }
 
-/// The payment of an order that tells how it stands: the one that paid it, else the last one.
+/// The payment of an order that tells how it stands: the one that paid it, else one that may still, else the last one.
 pub(crate) async fn current(app: &App, order: &Order) -> sqlx::Result<Option<Payment>> {
     if let Some(id) = &order.paid_by {
         return find(app, id).await;
     }
-    payments!("SELECT", "FROM payments WHERE order_id = $1 ORDER BY holds_order DESC, created_at DESC LIMIT 1")
+    payments!("SELECT", "FROM payments WHERE order_id = $1 ORDER BY CASE WHEN outcome = 'failed' THEN 1 ELSE 0 END, holds_order DESC, created_at DESC LIMIT 1")
         .bind(&order.id)
         .fetch_optional(app.db.pool())
         .await
@@ -191,9 +192,25 @@ async fn begin(app: &App, order: &Order, fresh: &Payment, named: Option<&Named>)
         return Ok(Started::found(payment, false));
     }
     order.check_payable()?;
+    check_pause(&mut tx, &order).await?;
     insert(&mut tx, app, fresh).await?;
     tx.commit().await?;
     Ok(Started::found(fresh.clone(), true))
+}
+
+/// After some failures the next push would be refused, or the prompt of the last one may still be answered.
+async fn check_pause(tx: &mut AnyConnection, order: &Order) -> Result<(), Failure> {
+    let (until,): (i64,) =
+        sqlx::query_as("SELECT COALESCE(MAX(retry_at), 0) FROM payments WHERE order_id = $1 AND outcome = 'failed'")
+            .bind(&order.id)
+            .fetch_one(tx)
+            .await?;
+    let left = until.saturating_sub(now());
+    if left <= 0 {
+        return Ok(());
+    }
+    let message = "It is too soon to ask this phone again: wait a little.";
+    Err(Failure::conflict("TOO_SOON", message).retry_after(left.unsigned_abs().div_ceil(1_000)))
 }
 
 async fn insert(tx: &mut AnyConnection, app: &App, payment: &Payment) -> Result<(), Failure> {

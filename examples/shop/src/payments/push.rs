@@ -39,7 +39,8 @@ async fn begin(app: &App, id: &str) -> sqlx::Result<Option<Payment>> {
     let mut tx = app.db.write().await?;
     let begun = sqlx::query(
         "UPDATE payments SET state = 'sending', sent_at = $1, server = $2, version = version + 1
-         WHERE id = $3 AND state = 'created'",
+         WHERE id = $3 AND state = 'created'
+         AND EXISTS (SELECT 1 FROM orders WHERE orders.id = order_id AND orders.state = 'open')",
     )
     .bind(now())
     .bind(&*app.server)

@@ -7,26 +7,19 @@ use daraja::{
 };
 use sqlx::AnyConnection;
 
-use super::{Payment, find, lock, payments};
+use super::{
+    Payment,
+    book::{Money, keep, paid, unsettle},
+    find, lock, payments,
+};
 use crate::{
     app::App,
     auth::Admin,
-    db::{new_id, now},
+    db::now,
     metrics, orders,
     orders::Order,
     reply::{Failure, text},
 };
-
-/// Money that came in, as far as it is known.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Money {
-    pub(crate) receipt: Option<ReceiptNumber>,
-    /// `None` if it is not told: then as much as was asked for.
-    pub(crate) amount: Option<Kes>,
-    pub(crate) payer: Option<String>,
-    /// Who told it: callback, query or admin.
-    pub(crate) source: &'static str,
-}
 
 /// What a piece of news changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +85,12 @@ pub(crate) async fn take(tx: &mut AnyConnection, id: &str, callback: &StkCallbac
             name(tx, &payment, callback).await?;
             failed(tx, &payment, failure).await
         }
+        // A success without a receipt speaks against the failure that a query has told of.
+        (StkOutcome::Unproven(told), _) if told.code.is_success() && payment.is_settled() && !payment.is_paid() => {
+            name(tx, &payment, callback).await?;
+            unsettle(tx, &payment).await?;
+            Ok(News::Nothing)
+        }
         // It proves nothing, so it is asked for.
         _ => {
             name(tx, &payment, callback).await?;
@@ -122,135 +121,12 @@ async fn name(tx: &mut AnyConnection, payment: &Payment, callback: &StkCallback)
 }
 
 /// The order first: whoever locks both does so in this order.
-async fn lock_both(tx: &mut AnyConnection, id: &str) -> sqlx::Result<Option<(Order, Payment)>> {
+pub(super) async fn lock_both(tx: &mut AnyConnection, id: &str) -> sqlx::Result<Option<(Order, Payment)>> {
     let order_id: Option<(String,)> =
         sqlx::query_as("SELECT order_id FROM payments WHERE id = $1").bind(id).fetch_optional(&mut *tx).await?;
     let Some((order_id,)) = order_id else { return Ok(None) };
     let order = orders::lock(&mut *tx, &order_id).await?;
     Ok(order.zip(lock(tx, id).await?))
-}
-
-impl Money {
-    fn told(told: &daraja::stk::StkPayment) -> Self {
-        Self {
-            receipt: Some(told.receipt),
-            amount: told.amount,
-            payer: told.payer.map(|payer| payer.to_string()),
-            source: "callback",
-        }
-    }
-}
-
-/// Books money for a payment that is locked, and so is its order. Money that was booked before is booked no second time.
-pub(crate) async fn paid(
-    tx: &mut AnyConnection,
-    order: &Order,
-    payment: &Payment,
-    money: &Money,
-) -> sqlx::Result<News> {
-    let news = book(tx, order, payment, money).await?;
-    // Paid is never left, and a failure that was told before it was wrong.
-    sqlx::query(
-        "UPDATE payments SET state = 'settled', outcome = 'paid', holds_order = 0, reason = NULL, advice = NULL,
-         customer_message = NULL, settled_at = COALESCE(settled_at, $1) WHERE id = $2 AND COALESCE(outcome, '') <> 'paid'",
-    )
-    .bind(now())
-    .bind(&payment.id)
-    .execute(tx)
-    .await?;
-    Ok(news)
-}
-
-async fn book(tx: &mut AnyConnection, order: &Order, payment: &Payment, money: &Money) -> sqlx::Result<News> {
-    let asked = payment.amount.saturating_mul(100);
-    let cents = money.amount.map_or(asked, Kes::cents);
-    if let Some(receipt) = &money.receipt {
-        let known: Option<(Option<String>,)> = sqlx::query_as("SELECT payment_id FROM received WHERE receipt = $1")
-            .bind(receipt.as_str())
-            .fetch_optional(&mut *tx)
-            .await?;
-        if let Some((booked_for,)) = known {
-            if booked_for.as_deref() != Some(payment.id.as_str()) {
-                tracing::error!(
-                    event = "receipt.elsewhere",
-                    payment = payment.id,
-                    "a receipt is booked for another payment"
-                );
-            }
-            return Ok(News::Nothing);
-        }
-        // A query told of it before, without a receipt: it is the same money.
-        let attached = sqlx::query(
-            "UPDATE received SET receipt = $1, amount_cents = $2, payer = COALESCE($3, payer),
-             reason = CASE WHEN amount_cents = $2 THEN reason ELSE 'amount_differs' END
-             WHERE payment_id = $4 AND receipt IS NULL",
-        )
-        .bind(receipt.as_str())
-        .bind(cents)
-        .bind(money.payer.as_deref())
-        .bind(&payment.id)
-        .execute(&mut *tx)
-        .await?;
-        if attached.rows_affected() > 0 {
-            return Ok(News::Nothing);
-        }
-    } else if payment.is_paid() {
-        return Ok(News::Nothing);
-    }
-    let surplus = match order.state.as_str() {
-        _ if cents != asked => Some("wrong_amount"),
-        "open" => None,
-        "cancelled" => Some("order_cancelled"),
-        _ => Some("second_payment"),
-    };
-    if let Some(reason) = surplus {
-        return keep(tx, Some(payment), money, reason).await;
-    }
-    insert(tx, Some(payment), money, "order", None).await?;
-    sqlx::query("UPDATE orders SET state = 'paid', paid_by = $1 WHERE id = $2")
-        .bind(&payment.id)
-        .bind(&order.id)
-        .execute(tx)
-        .await?;
-    let seconds = now().saturating_sub(payment.created_at) / 1_000;
-    Ok(News::Paid { seconds, source: money.source })
-}
-
-/// Keeps money that has to be given back.
-async fn keep(
-    tx: &mut AnyConnection,
-    payment: Option<&Payment>,
-    money: &Money,
-    reason: &'static str,
-) -> sqlx::Result<News> {
-    let is_new = insert(tx, payment, money, "to_refund", Some(reason)).await?;
-    Ok(if is_new { News::ToRefund(reason) } else { News::Nothing })
-}
-
-async fn insert(
-    tx: &mut AnyConnection,
-    payment: Option<&Payment>,
-    money: &Money,
-    disposition: &str,
-    reason: Option<&str>,
-) -> sqlx::Result<bool> {
-    let asked = payment.map(|payment| payment.amount.saturating_mul(100));
-    let inserted = sqlx::query(
-        "INSERT INTO received (id, payment_id, receipt, amount_cents, payer, source, disposition, reason, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
-    )
-    .bind(new_id())
-    .bind(payment.map(|payment| payment.id.as_str()))
-    .bind(money.receipt.as_ref().map(ReceiptNumber::as_str))
-    .bind(money.amount.map(Kes::cents).or(asked))
-    .bind(money.payer.as_deref().or(payment.map(|payment| payment.phone.as_str())))
-    .bind(money.source)
-    .bind(disposition)
-    .bind(reason)
-    .bind(now())
-    .execute(tx)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
 }
 
 /// Ends a payment that is locked without money, unless money is known to have come in.
@@ -306,7 +182,7 @@ pub(crate) async fn add_receipt(
     let reason = text("reason", reason, 200)?;
     let bad = || Failure::invalid("INVALID_RECEIPT", "This is no receipt of M-PESA: it looks like SG632NMUAB.");
     let receipt: ReceiptNumber = receipt.trim().to_uppercase().parse().map_err(|_| bad())?;
-    if receipt.is_placeholder() {
+    if !receipt.is_plausible() {
         return Err(bad());
     }
     let mut tx = app.db.write().await?;

@@ -172,6 +172,7 @@ async fn a_log_in_leads_to_a_page_of_our_own_only() {
         ("orders", "/"),
         ("https://elsewhere.example/", "/"),
         ("//elsewhere.example/", "/"),
+        ("/\t/elsewhere.example/", "/"),
         ("/\\elsewhere.example/", "/"),
         ("/\r\nSet-Cookie: shop_session=x", "/"),
         ("javascript:alert(1)", "/"),

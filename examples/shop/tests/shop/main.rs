@@ -9,6 +9,7 @@
 mod access;
 mod bodies;
 mod contract;
+mod corrections;
 mod curls;
 mod database;
 mod fleet;

@@ -1,0 +1,230 @@
+//! What people have entered, and what Daraja tells later: its word counts, and no money is booked twice or forgotten.
+
+use std::time::Duration;
+
+use daraja::{
+    simulator::{Fault, Route, Simulator},
+    webhook::{Purpose, Reference, SignedUrls},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::support::{Options, PHONE, SECRET, World, eventually, quick};
+
+/// A payment whose phone rang and of which nothing is known: its order and its own id.
+async fn unknown(world: &World, token: &str, phone: &str) -> (String, String) {
+    let order = world.shop.order(token, 10).await;
+    world.simulator.fault(Route::StkPush, Fault::ResetAfter);
+    let started = world.shop.pay(token, &order, phone).await.ok(202);
+    (order, started["payment_id"].as_str().unwrap().to_owned())
+}
+
+/// A world in which Daraja tells nothing by itself.
+async fn silent() -> (World, String) {
+    let world = World::new().await;
+    world.simulator.everyone().approves().callback_lost();
+    let token = world.shop.customer("amina@shop.example").await;
+    (world, token)
+}
+
+async fn enter(world: &World, payment: &str, receipt: &str) -> Value {
+    let body = json!({"receipt": receipt, "reason": "The customer showed the SMS"});
+    let admin = world.shop.admin().await;
+    world.shop.post(&format!("/api/payments/{payment}/receipt"), &admin, body).await.ok(200)
+}
+
+/// A callback to the signed URL of this payment.
+async fn deliver(world: &World, payment: &str, callback: &Value) -> u16 {
+    let base: Url = format!("{}/api/payments/mpesa/callback", world.shop.base).parse().unwrap();
+    let urls = SignedUrls::new(base.clone(), SECRET).unwrap().at(Purpose::Stk, base).unwrap();
+    let url = urls.stk(&payment.parse::<Reference>().unwrap());
+    let body = json!({"Body": {"stkCallback": callback}}).to_string();
+    world.shop.raw(Method::POST, url.path(), &[("content-type", "application/json")], &body).await.status().as_u16()
+}
+
+fn success(id: &str, shillings: u32, receipt: Option<&str>) -> Value {
+    let mut items = vec![json!({"Name": "Amount", "Value": shillings})];
+    items.extend(receipt.map(|receipt| json!({"Name": "MpesaReceiptNumber", "Value": receipt})));
+    json!({"CheckoutRequestID": id, "ResultCode": 0, "ResultDesc": "ok", "CallbackMetadata": {"Item": items}})
+}
+
+/// What Daraja calls the last push.
+fn last_id(world: &World) -> String {
+    world.simulator.prompts().last().unwrap().checkout_request_id.to_string()
+}
+
+#[tokio::test]
+async fn a_receipt_that_was_entered_for_the_wrong_payment_goes_to_the_one_that_daraja_names() {
+    let (world, token) = silent().await;
+    let shop = &world.shop;
+    let (wrong, first) = unknown(&world, &token, PHONE).await;
+    let (right, second) = unknown(&world, &token, "254700000055").await;
+    assert_eq!(enter(&world, &first, "UKTEST0001").await["status"], "completed");
+    assert_eq!(deliver(&world, &second, &success(&last_id(&world), 10, Some("UKTEST0001"))).await, 200);
+
+    let told = shop.verify(&token, &right).await;
+    assert_eq!((&told["status"], &told["payment_reference"]), (&json!("completed"), &json!("UKTEST0001")));
+    let told = shop.verify(&token, &wrong).await;
+    assert_eq!((&told["status"], &told["next_step"]), (&json!("pending"), &json!("wait")));
+    assert_eq!(world.value("SELECT COUNT(*) FROM received").await, 1);
+    // It is as unknown as before: it blocks its order.
+    shop.pay(&token, &wrong, PHONE).await.ok(202);
+    assert_eq!(world.simulator.prompts().len(), 2);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_receipt_that_daraja_tells_takes_the_place_of_one_that_was_mistyped() {
+    let (world, token) = silent().await;
+    let (order, payment) = unknown(&world, &token, PHONE).await;
+    enter(&world, &payment, "UKTEST0001").await;
+    assert_eq!(deliver(&world, &payment, &success(&last_id(&world), 10, Some("UKTEST0002"))).await, 200);
+    assert_eq!(world.shop.verify(&token, &order).await["payment_reference"], "UKTEST0002");
+    assert_eq!(world.value("SELECT COUNT(*) FROM received").await, 1);
+    assert_eq!(world.value("SELECT COUNT(*) FROM received WHERE disposition = 'order'").await, 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_amount_that_daraja_tells_later_is_believed() {
+    let (world, token) = silent().await;
+    let shop = &world.shop;
+    // After an admin's word.
+    let (entered, payment) = unknown(&world, &token, PHONE).await;
+    enter(&world, &payment, "UKTEST0001").await;
+    assert_eq!(deliver(&world, &payment, &success(&last_id(&world), 7, Some("UKTEST0001"))).await, 200);
+    // And after a query, which tells none.
+    let queried = shop.order(&token, 10).await;
+    let started = shop.pay(&token, &queried, "254700000055").await.ok(200);
+    eventually("the query tells of the payment", async || {
+        shop.post("/api/payments/mpesa/query", &token, json!({"order_id": queried})).await.ok(200)["status"]
+            == "completed"
+    })
+    .await;
+    let payment = started["payment_id"].as_str().unwrap();
+    assert_eq!(deliver(&world, payment, &success(&last_id(&world), 7, Some("UKTEST0002"))).await, 200);
+
+    for order in [&entered, &queried] {
+        let told = shop.verify(&token, order).await;
+        assert_eq!((&told["status"], &told["reason"]), (&json!("failed"), &json!("to_refund")));
+    }
+    let kept = "SELECT COUNT(*) FROM received WHERE reason = 'wrong_amount' AND disposition = 'to_refund' AND amount_cents = 700";
+    assert_eq!(world.value(kept).await, 2);
+    assert_eq!(world.value("SELECT COUNT(*) FROM received").await, 2);
+    assert!((shop.metric("shop_money_to_refund_total{reason=\"wrong_amount\"}").await - 2.0).abs() < 0.1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_success_without_a_receipt_speaks_against_a_failure_that_only_a_query_told() {
+    let options = Options::default().with("SHOP_SWEEP_AFTER_SECONDS", "1").with("SHOP_QUERY_SPACING_SECONDS", "1");
+    let world = World::with(quick(), options).await;
+    let shop = &world.shop;
+    world.simulator.everyone().cancels().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 10).await;
+    let started = shop.pay(&token, &order, PHONE).await.ok(200);
+    shop.until(&token, &order, "failed").await;
+    let asked = world.simulator.calls(Route::StkQuery);
+    let payment = started["payment_id"].as_str().unwrap();
+    assert_eq!(deliver(&world, payment, &success(&last_id(&world), 10, None)).await, 200);
+    assert_eq!(world.value("SELECT COUNT(*) FROM payments WHERE state = 'accepted' AND holds_order = 1").await, 1);
+    eventually("Daraja is asked again", async || world.simulator.calls(Route::StkQuery) > asked).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_payment_that_may_still_be_paid_is_not_hidden_by_a_later_failure() {
+    let simulator = Simulator::builder().answer_time(Duration::from_millis(20)).query_spacing(Duration::ZERO).build();
+    let world = World::with(simulator, Options::default().with("SHOP_UNKNOWN_BLOCKS_SECONDS", "0")).await;
+    let shop = &world.shop;
+    world.simulator.customer(PHONE.parse().unwrap()).approves().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let (order, first) = unknown(&world, &token, PHONE).await;
+    let second = shop.pay(&token, &order, "254700000032").await.ok(200);
+    assert_ne!(second["payment_id"], first.as_str());
+    eventually("the second fails", async || {
+        world.value("SELECT COUNT(*) FROM payments WHERE outcome = 'failed'").await == 1
+    })
+    .await;
+    let told = shop.verify(&token, &order).await;
+    assert_eq!((&told["status"], &told["next_step"]), (&json!("pending"), &json!("contact")));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_phone_is_not_asked_again_before_the_pause_that_its_failure_advises() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 10).await;
+    shop.pay(&token, &order, "254700000037").await.ok(200);
+    assert_eq!(shop.until(&token, &order, "failed").await["next_step"], "wait");
+    shop.pay(&token, &order, PHONE).await.fails(409, "TOO_SOON");
+    assert_eq!(world.simulator.prompts().len(), 1);
+    world.database.execute("UPDATE payments SET retry_at = retry_at - 600000").await;
+    shop.pay(&token, &order, PHONE).await.ok(200);
+    shop.until(&token, &order, "completed").await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_delivery_whose_work_failed_is_worked_on_later() {
+    let world = World::with(quick(), Options::default().with("SHOP_NEW_NUMBER_SECONDS", "0")).await;
+    let (shop, admin) = (&world.shop, world.shop.admin().await);
+    let supplier = shop.supplier(&admin, "Kericho Tea", "254700000101").await;
+    // Its result comes while its row cannot be read, as after a version that went wrong.
+    world.simulator.recipient("254700000101".parse().unwrap()).is_paid().after(Duration::from_secs(2));
+    let body = json!({"supplier_id": supplier, "amount": 100, "notes": ""});
+    shop.post("/api/payments/supplier/payout", &admin, body).await.ok(202);
+    let taken = "SELECT COUNT(*) FROM payouts WHERE payout LIKE '%accepted%' OR payout LIKE '%Accepted%'";
+    eventually("Daraja has it", async || world.value(taken).await == 1).await;
+    world.database.execute("UPDATE payouts SET payout = 'x' || payout").await;
+    eventually("it is posted", async || world.simulator.delivered().len() == 1).await;
+    assert_eq!(world.simulator.delivered()[0].status, Some(200));
+    assert_eq!(world.value("SELECT COUNT(*) FROM deliveries WHERE due_at IS NOT NULL").await, 1);
+
+    world.database.execute("UPDATE payouts SET payout = SUBSTR(payout, 2)").await;
+    world.database.execute("UPDATE deliveries SET due_at = 0 WHERE due_at IS NOT NULL").await;
+    eventually("it is worked on", async || {
+        world.value("SELECT COUNT(*) FROM payouts WHERE status = 'completed'").await == 1
+    })
+    .await;
+    assert_eq!(world.value("SELECT COUNT(*) FROM deliveries WHERE due_at IS NOT NULL").await, 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_lease_of_a_clock_that_was_wrong_stops_nothing() {
+    let options = Options::default().with("SHOP_SWEEP_AFTER_SECONDS", "1");
+    let world = World::with(quick(), options).await;
+    let shop = &world.shop;
+    world.simulator.everyone().approves().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    world.database.execute("UPDATE leases SET holder = 'dead', until = 4102444800000").await;
+    let order = shop.order(&token, 10).await;
+    shop.pay(&token, &order, PHONE).await.ok(200);
+    shop.until(&token, &order, "completed").await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_customer_who_keeps_looking_does_not_put_the_sweep_off() {
+    let world = World::new().await;
+    let (shop, simulator) = (&world.shop, &world.simulator);
+    simulator.everyone().approves().after(Duration::from_mins(10));
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 10).await;
+    shop.pay(&token, &order, PHONE).await.ok(200);
+    for asked in 1..=4 {
+        eventually("Daraja is asked", async || {
+            world.database.execute("UPDATE payments SET asked_at = asked_at - 20000, sent_at = sent_at - 20000").await;
+            shop.post("/api/payments/mpesa/query", &token, json!({"order_id": order})).await.ok(200);
+            simulator.calls(Route::StkQuery) >= asked
+        })
+        .await;
+    }
+    assert_eq!(world.value("SELECT COUNT(*) FROM payments WHERE sweep_at = created_at + 300000").await, 1);
+    world.end().await;
+}
