@@ -18,12 +18,20 @@ const FORGET: u64 = 7_200;
 pub(crate) async fn run(app: App) {
     let mut ticks = 0_u64;
     loop {
-        if let Err(error) = tick(&app, ticks).await {
-            tracing::error!(event = "sweep.failed", %error, "the sweep has failed, and is tried again");
+        // In a task of its own: not even a panic ends the sweep.
+        let shared = app.clone();
+        match app.spawn(async move { tick(&shared, ticks).await }).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => failed(&error),
+            Err(error) => failed(&error),
         }
         ticks = ticks.wrapping_add(1);
         sleep(TICK).await;
     }
+}
+
+fn failed(error: &dyn std::error::Error) {
+    tracing::error!(event = "sweep.failed", %error, "the sweep has failed, and is tried again");
 }
 
 async fn tick(app: &App, ticks: u64) -> sqlx::Result<()> {

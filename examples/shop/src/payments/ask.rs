@@ -51,6 +51,17 @@ pub(crate) async fn sweep_one(app: &App) -> sqlx::Result<bool> {
 /// Something came to a URL that nobody signed: it settles nothing, but the payment may be asked for.
 pub(crate) async fn ask_soon(app: &App, checkout_request_id: &str) -> sqlx::Result<()> {
     let now = now();
+    // Strangers can post as often as they like: only news of a payment that is waited for may write.
+    let waits: Option<(String,)> = sqlx::query_as(
+        "SELECT id FROM payments WHERE checkout_request_id = $1 AND state = 'accepted' AND sweep_at > $2",
+    )
+    .bind(checkout_request_id)
+    .bind(now)
+    .fetch_optional(app.db.pool())
+    .await?;
+    if waits.is_none() {
+        return Ok(());
+    }
     let mut tx = app.db.write().await?;
     sqlx::query(
         "UPDATE payments SET sweep_at = $1 WHERE checkout_request_id = $2 AND state = 'accepted' AND sweep_at > $1
