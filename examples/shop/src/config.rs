@@ -48,6 +48,8 @@ pub(crate) struct Rules {
     pub(crate) sweep_after: Duration,
     /// How long an unknown push without an id blocks its order.
     pub(crate) unknown_blocks: Duration,
+    /// How long a page waits for what became of a payment before it says that it is not known.
+    pub(crate) patience: Duration,
     /// How long a supplier's changed number needs a second admin.
     pub(crate) number_is_new: Duration,
 }
@@ -221,6 +223,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             query_spacing: self.seconds("SHOP_QUERY_SPACING_SECONDS", 13),
             sweep_after: self.seconds("SHOP_SWEEP_AFTER_SECONDS", 300),
             unknown_blocks: self.seconds("SHOP_UNKNOWN_BLOCKS_SECONDS", 300),
+            patience: self.seconds("SHOP_PATIENCE_SECONDS", 120),
             number_is_new: self.seconds("SHOP_NEW_NUMBER_SECONDS", 86_400),
         }
     }

@@ -1,6 +1,6 @@
 //! The demo: the simulator in place of Daraja, and data to play with. No real money can move.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use daraja::{
     Settings,
@@ -16,6 +16,8 @@ use crate::{
     reply::Failure,
 };
 
+mod history;
+
 /// Whoever logs in to the demo: address, password, role.
 pub(crate) const LOG_INS: [(&str, &str, Role); 3] = [
     ("amina@shop.example", "customer-demo", Role::Customer),
@@ -23,8 +25,16 @@ pub(crate) const LOG_INS: [(&str, &str, Role); 3] = [
     ("second.admin@shop.example", "admin-demo", Role::Admin),
 ];
 
-/// The phones of the demo: all are in the hands of whoever looks at the page.
-pub(crate) const PHONES: [&str; 3] = ["254708374149", "254700000001", "254700000002"];
+/// The phones of the demo, and whose they are: all are in the hands of whoever looks at the page.
+pub(crate) const PHONES: [(&str, &str); 4] = [
+    ("254708374149", "Amina"),
+    ("254700000001", "another customer"),
+    ("254700000002", "another customer"),
+    (SLOW_PHONE, "slow: M-PESA keeps the shop waiting"),
+];
+/// Its prompts stay open for so long that the shop stops waiting before.
+pub(crate) const SLOW_PHONE: &str = "254700000003";
+const SLOW: Duration = Duration::from_mins(15);
 
 const PRODUCTS: [(&str, i64); 5] = [
     ("Coffee beans, 500 g", 850),
@@ -43,9 +53,11 @@ const SUPPLIERS: [(&str, &str); 3] = [
 /// The simulator on a loopback port, and settings that talk to it. Drop neither.
 pub(crate) async fn simulate(address: SocketAddr) -> io::Result<(Simulator, Served, Daraja)> {
     let simulator = Simulator::new();
-    for phone in PHONES {
-        if let Ok(number) = phone.parse() {
-            simulator.customer(number).decides_by_hand();
+    for (phone, _) in PHONES {
+        let Ok(number) = phone.parse() else { continue };
+        let script = simulator.customer(number).decides_by_hand();
+        if phone == SLOW_PHONE {
+            script.after(SLOW);
         }
     }
     let served = simulator.serve("127.0.0.1:0").await?;
@@ -76,7 +88,7 @@ pub(crate) async fn simulate(address: SocketAddr) -> io::Result<(Simulator, Serv
     Ok((simulator, served, daraja))
 }
 
-/// People, products and suppliers to play with.
+/// People, products, suppliers and a past to play with.
 pub(crate) async fn fill(app: &App) -> Result<(), Failure> {
     let mut admin = String::new();
     for (email, password, role) in LOG_INS {
@@ -88,21 +100,33 @@ pub(crate) async fn fill(app: &App) -> Result<(), Failure> {
     }
     add_products(app).await?;
     let mut tx = app.db.write().await?;
-    let week_ago = now().saturating_sub(7 * 86_400_000);
+    let month_ago = now().saturating_sub(30 * 86_400_000);
     for (name, number) in SUPPLIERS {
+        let id = new_id();
         sqlx::query(
             "INSERT INTO suppliers (id, name, mpesa_number, changed_at, changed_by, created_at) VALUES ($1, $2, $3, $4, $5, $4)",
         )
-        .bind(new_id())
+        .bind(&id)
         .bind(name)
         .bind(number)
-        .bind(week_ago)
+        .bind(month_ago)
         .bind(&admin)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "INSERT INTO audit (id, at, who, what, subject, after, reason) VALUES ($1, $2, $3, 'supplier.added', $4, $5, $6)",
+        )
+        .bind(new_id())
+        .bind(month_ago)
+        .bind(&admin)
+        .bind(&id)
+        .bind(number)
+        .bind("as in the contract")
         .execute(&mut *tx)
         .await?;
     }
     tx.commit().await?;
-    Ok(())
+    history::write(app, &admin).await
 }
 
 /// Something to sell, if there is nothing yet.

@@ -133,6 +133,10 @@ fn invite(address: SocketAddr) {
     println!("\nTry this:");
     println!("  1. As the customer, order something and pay with 0708 374 149.");
     println!("  2. Open http://{address}/phone in another tab: enter the PIN, or cancel, or do nothing.");
-    println!("  3. As an admin, pay a supplier; change its number, and see that a second admin is needed.");
+    println!(
+        "  3. Pay another order with 0700 000 003, where M-PESA is slow: after two minutes the page says \"not known yet, do"
+    );
+    println!("     not pay again\", and waits until you answer on that phone.");
+    println!("  4. As an admin, pay a supplier; change its number, and see that a second admin is needed.");
     println!("  The API is described at http://{address}/docs\n");
 }

@@ -17,6 +17,13 @@
     }
   };
 
+  // The page as it is now, without the news of what was done before.
+  const reload = () => {
+    const url = new URL(location.href);
+    url.searchParams.delete("done");
+    location.replace(url);
+  };
+
   const say = (name) => all("[data-status] [data-part]").forEach((part) => { part.hidden = part.dataset.part !== name; });
 
   // A form is sent once: a second press of the button must not pay a second time.
@@ -37,7 +44,7 @@
     });
   }
   // A page that comes back by the "back" button is as the server has it now, not as it was.
-  window.addEventListener("pageshow", (event) => { if (event.persisted) { location.reload(); } });
+  window.addEventListener("pageshow", (event) => { if (event.persisted) { reload(); } });
 
   const deadlines = new Map();
   const setSeconds = (shown, seconds) => deadlines.set(shown, Date.now() + seconds * 1000);
@@ -99,7 +106,7 @@
       attempts += 1;
       const answer = await ask(stage.dataset.poll);
       if (answer && answer.state !== stage.dataset.state) {
-        location.reload();
+        reload();
         return false;
       }
       const shown = stage.querySelector("[data-countdown]");
@@ -109,17 +116,18 @@
     });
   }
 
-  for (const phone of all("[data-phone]")) {
-    repeat(2, async () => {
-      const answer = await ask(phone.dataset.phone);
-      if (!answer || answer.version === phone.dataset.version) { return true; }
+  // What others change: a phone, or payouts that are under way.
+  for (const watched of all("[data-watch]")) {
+    repeat(Number(watched.dataset.every), async () => {
+      const answer = await ask(watched.dataset.watch);
+      if (!answer || answer.version === watched.dataset.version) { return true; }
       // A PIN that is half typed is not taken away.
       const typing = document.activeElement;
       if (typing && typing.matches(".pin") && typing.value !== "") {
         say("changed");
         return true;
       }
-      location.reload();
+      reload();
       return false;
     });
   }

@@ -26,9 +26,8 @@ use crate::{
     reply::{Failure, Page},
 };
 
-/// How long the prompt lasts on the phone, and how long the page waits for what became of it, in seconds.
+/// How long the prompt lasts on the phone, in seconds.
 const PROMPT: i64 = 60;
-const PATIENCE: i64 = 120;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -51,9 +50,9 @@ async fn shop(visit: &Visit, error: Option<String>, wanted: &[Item]) -> Result<O
         |id: &str| wanted.iter().find(|item| item.product_id == id).map_or(0, |item| i64::from(item.quantity));
     let products = orders::products(app).await?.into_iter().map(|product| Product {
         quantity: quantity(&product.id),
+        detail: product.name.split_once(", ").map(|(_, detail)| detail.to_owned()),
+        name: product.name.split(", ").next().unwrap_or_default().to_owned(),
         id: product.id,
-        name: product.name,
-        detail: String::new(),
         price: Kes(product.price),
         at_most: 100,
     });
@@ -177,10 +176,10 @@ fn stage(app: &App, order: &Order, payment: Option<&Payment>, state: &PaymentSta
 
 fn under_way(app: &App, payment: &Payment, phone: Field) -> Stage {
     let sent = payment.sent_at.unwrap_or(payment.created_at);
-    let seconds = now().saturating_sub(sent) / 1_000;
+    let waited = now().saturating_sub(sent);
     let masked = words::masked(&payment.phone);
-    if payment.state != "unknown" && seconds < PATIENCE {
-        return Stage::Waiting { masked, seconds_left: PROMPT.saturating_sub(seconds).max(0) };
+    if payment.state != "unknown" && waited < millis(app.rules.patience) {
+        return Stage::Waiting { masked, seconds_left: PROMPT.saturating_sub(waited / 1_000).max(0) };
     }
     let again = payment.has_blocked_long_enough(millis(app.rules.unknown_blocks), now()).then_some(phone);
     Stage::Unknown { masked, since: words::time(sent), again }

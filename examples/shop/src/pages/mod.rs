@@ -62,7 +62,7 @@ pub(crate) struct Visit {
     session: String,
     /// Where to go on after a log-in.
     path: String,
-    notice: Option<&'static str>,
+    notice: Option<(Tone, &'static str)>,
 }
 
 impl FromRequestParts<App> for Visit {
@@ -114,7 +114,7 @@ impl Visit {
                 Some(_) => Visitor::Customer(self.email.clone()),
             },
             contact: Contact { phone: "0700 000 000".to_owned(), email: "help@shop.example".to_owned() },
-            notice: self.notice.map(|text| Notice { tone: Tone::Good, text: text.to_owned() }),
+            notice: self.notice.map(|(tone, text)| Notice { tone, text: text.to_owned() }),
         }
     }
 
@@ -225,9 +225,7 @@ async fn home(visit: Visit) -> Response {
 async fn login_form(visit: Visit) -> Response {
     page(visit, async |visit| {
         let next = words::parameter(&visit.path, "next").unwrap_or_default();
-        let mut response = render(StatusCode::OK, &login(visit, Field::default(), next));
-        set_cookie(&mut response, visit, GUEST, &visit.session, "/login");
-        Ok(response)
+        shown(&login(visit, Field::default(), next)).map(|response| for_guests(visit, response))
     })
     .await
 }
@@ -254,7 +252,7 @@ async fn log_in(State(app): State<App>, client: axum::Extension<Client>, visit: 
                     && !next.starts_with("//")
                     && !next.contains(|c: char| c == '\\' || c.is_control());
                 let mut response = Redirect::to(if inside { next } else { "/" }).into_response();
-                set_cookie(&mut response, visit, SESSION, &token, "/");
+                set_cookie(&mut response, visit, SESSION, &token);
                 Ok(response)
             }
             Err(failure) if failure.status == StatusCode::UNAUTHORIZED => {
@@ -270,17 +268,25 @@ async fn log_in(State(app): State<App>, client: axum::Extension<Client>, visit: 
 async fn log_out(visit: Visit, request: Request) -> Response {
     form(visit, request, async |visit, _| {
         let mut response = Redirect::to("/login").into_response();
-        set_cookie(&mut response, visit, SESSION, "", "/");
+        set_cookie(&mut response, visit, SESSION, "");
         Ok(response)
     })
     .await
 }
 
+/// A page with a form for somebody who has not logged in: the cookie that the form is signed for goes with it.
+pub(crate) fn for_guests(visit: &Visit, mut response: Response) -> Response {
+    if visit.user.is_none() {
+        set_cookie(&mut response, visit, GUEST, &visit.session);
+    }
+    response
+}
+
 /// No script can read it, and no other site can have it sent.
-fn set_cookie(response: &mut Response, visit: &Visit, name: &str, value: &str, path: &str) {
+fn set_cookie(response: &mut Response, visit: &Visit, name: &str, value: &str) {
     let secure = if visit.app.is_https { "; Secure" } else { "" };
     let age = if value.is_empty() { 0 } else { auth::LIFE };
-    let cookie = format!("{name}={value}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
+    let cookie = format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }

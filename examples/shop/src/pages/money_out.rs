@@ -21,12 +21,13 @@ use crate::{
     suppliers::{self, NewNumber, Supplier},
 };
 use axum::{
-    Router,
+    Json, Router,
     extract::{Path, Request},
     http::StatusCode,
-    response::Response,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
+use serde_json::json;
 
 /// After this an admin may say what became of a payout, in milliseconds.
 const LONG: i64 = 86_400_000;
@@ -34,6 +35,7 @@ const LONG: i64 = 86_400_000;
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/admin/payouts", get(list).post(send))
+        .route("/admin/payouts/state", get(state))
         .route("/admin/payouts/new", get(new))
         .route("/admin/payouts/confirm", post(confirm))
         .route("/admin/payouts/{id}/approve", post(approve))
@@ -52,6 +54,7 @@ async fn list(visit: Visit) -> Response {
         let filter = PayoutState::ALL.into_iter().find(|state| state.word() == status);
         let per_page = number("per_page").unwrap_or(20).min(100);
         let part = Page { page: number("page").unwrap_or(1), per_page };
+        let version = version(&visit.app).await?;
         let list = payouts::list(&visit.app, part, filter.map(PayoutState::word)).await?;
         let pages = list.total.saturating_add(i64::from(per_page)).saturating_sub(1).checked_div(i64::from(per_page));
         shown(&PayoutsPage {
@@ -61,10 +64,28 @@ async fn list(visit: Visit) -> Response {
             pages: pages.unwrap_or(1).max(1),
             per_page: i64::from(per_page),
             total: list.total,
+            version,
             payouts: list.items.into_iter().map(|payout| row(visit, &admin, payout)).collect(),
         })
     })
     .await
+}
+
+/// For the page's script: changes when a payout has come to something.
+async fn state(visit: Visit) -> Response {
+    page(visit, async |visit| {
+        visit.admin()?;
+        Ok(Json(json!({"version": version(&visit.app).await?})).into_response())
+    })
+    .await
+}
+
+async fn version(app: &App) -> sqlx::Result<String> {
+    let counts: Vec<(String, i64)> =
+        sqlx::query_as("SELECT status, COUNT(*) FROM payouts GROUP BY status ORDER BY status")
+            .fetch_all(app.db.pool())
+            .await?;
+    Ok(counts.into_iter().map(|(status, count)| format!("{status}.{count}.")).collect())
 }
 
 fn row(visit: &Visit, admin: &Admin, payout: PayoutView) -> PayoutRow {

@@ -13,7 +13,7 @@ use daraja::{
 use serde_json::json;
 
 use super::{
-    Visit, form, go, page, shown,
+    Visit, for_guests, form, go, page, shown,
     views::{
         Kes,
         phone::{PhoneChoice, PhonePage, Prompt, Sms},
@@ -37,7 +37,7 @@ async fn chosen(visit: &Visit) -> Result<(Msisdn, Vec<PhoneChoice>), Failure> {
         number: number.to_owned(),
         shown: format!("{} ({who})", words::spelled(number)),
     };
-    let mut phones: Vec<_> = demo::PHONES.iter().map(|number| shown(number, "a customer")).collect();
+    let mut phones: Vec<_> = demo::PHONES.iter().map(|(number, whose)| shown(number, whose)).collect();
     for supplier in crate::suppliers::all(&visit.app).await? {
         phones.push(shown(&supplier.mpesa_number, &supplier.name));
     }
@@ -74,6 +74,7 @@ async fn show(visit: Visit) -> Response {
             prompts: prompts.collect(),
             messages: messages.collect(),
         })
+        .map(|response| for_guests(visit, response))
     })
     .await
 }
@@ -101,12 +102,10 @@ async fn answer(visit: Visit, request: Request) -> Response {
             _ => PromptAnswer::Pin,
         };
         let simulator = simulator(visit)?;
-        if let Ok(id) = form.get("id").parse() {
-            // One that has run out meanwhile is seen to be gone.
-            simulator.answer(&id, answer).unwrap_or_default();
-        }
+        let taken = form.get("id").parse().is_ok_and(|id| simulator.answer(&id, answer).is_ok());
+        let done = if taken { "answered" } else { "too_late" };
         let number: String = form.get("number").chars().filter(char::is_ascii_digit).collect();
-        go(&format!("/phone?number={number}&done=answered"))
+        go(&format!("/phone?number={number}&done={done}"))
     })
     .await
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, FixedOffset, Utc};
 use daraja::Msisdn;
 
+use super::views::Tone;
 use crate::db::now;
 
 /// East Africa Time.
@@ -64,8 +65,9 @@ pub(super) fn encoded(text: &str) -> String {
 }
 
 /// What was done, by a word in the query: the words themselves are ours, never the URL's.
-pub(super) fn notice(query: &str) -> Option<&'static str> {
-    Some(match query.split('&').find_map(|pair| pair.strip_prefix("done="))? {
+pub(super) fn notice(query: &str) -> Option<(Tone, &'static str)> {
+    let text = match query.split('&').find_map(|pair| pair.strip_prefix("done="))? {
+        "too_late" => return Some((Tone::Calm, "The request was not open any more: nothing was done.")),
         "cancelled" => "The order is cancelled.",
         "payout" => "The payout is on its way.",
         "payout_waits" => "The payout waits for another admin's approval.",
@@ -76,7 +78,8 @@ pub(super) fn notice(query: &str) -> Option<&'static str> {
         "refund" => "The refund is on its way.",
         "answered" => "The phone has answered.",
         _ => return None,
-    })
+    };
+    Some((Tone::Good, text))
 }
 
 #[cfg(test)]
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_notice_is_never_the_urls_own_words() {
-        assert_eq!(notice("done=cancelled&x=1"), Some("The order is cancelled."));
+        assert_eq!(notice("done=cancelled&x=1"), Some((Tone::Good, "The order is cancelled.")));
         assert_eq!(notice("done=<script>"), None);
     }
 }

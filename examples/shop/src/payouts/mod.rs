@@ -24,7 +24,7 @@ mod work;
 
 pub(crate) use amount::Amount;
 pub(crate) use routes::{list, routes, show};
-pub(crate) use work::{begin_due, news};
+pub(crate) use work::{begin_due, broken, news, shown};
 
 /// Within this an equal payout is taken for the same one sent twice, in milliseconds.
 const EQUAL: i64 = 600_000;
@@ -122,7 +122,7 @@ fn not_set_up() -> Failure {
 }
 
 /// The payment of a payout, under the URLs of its own reference.
-fn payment(daraja: &Daraja, id: &str, number: &str, amount: i64) -> Result<B2cPayment, Failure> {
+pub(crate) fn payment(daraja: &Daraja, id: &str, number: &str, amount: i64) -> Result<B2cPayment, Failure> {
     let settings = daraja.payouts.as_ref().ok_or_else(not_set_up)?;
     let invalid = |error: daraja::error::Invalid| Failure::invalid("INVALID_PAYOUT", format!("{error}."));
     let reference: Reference = id.parse().map_err(invalid)?;

@@ -74,7 +74,7 @@ fn reference(text: &str) -> Result<Reference, Failure> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
-fn broken(error: daraja::error::Invalid) -> Failure {
+pub(crate) fn broken(error: daraja::error::Invalid) -> Failure {
     Failure::conflict("PAYOUT_BROKEN", error.to_string())
 }
 
@@ -111,27 +111,21 @@ async fn try_record(app: &App, id: &str, change: impl Fn(&mut Payout)) -> Result
 
 /// Stores a payout whose row is locked. Gives its status if it has ended now.
 async fn store(tx: &mut AnyConnection, app: &App, row: &Row, payout: &Payout) -> Result<Option<&'static str>, Failure> {
-    let told = status(payout.state());
-    let (receipt, reason) = match payout.state() {
-        PayoutState::Paid(paid) => (Some(paid.receipt.to_string()), None),
-        PayoutState::Failed(failure) => (None, Some(failure.reason().to_string())),
-        PayoutState::Refused(words) => (None, Some(words.to_string())),
-        _ => (None, None),
-    };
+    let (told, receipt, reason) = shown(payout);
     // A person's word stands, unless Daraja tells of a payment.
     let by_word = matches!(row.status.as_str(), "completed" | "failed") && told == "pending";
-    let shown = if by_word { row.status.as_str() } else { told };
-    let ended = (shown != "pending" && row.status != shown).then_some(told);
+    let kept = if by_word { row.status.as_str() } else { told };
+    let ended = (kept != "pending" && row.status != kept).then_some(told);
     sqlx::query(
         "UPDATE payouts SET payout = $1, status = $2, receipt = COALESCE($3, receipt), reason = COALESCE($4, reason),
          contradictory = $5, due_at = $6, settled_at = CASE WHEN $7 = 1 THEN $8 ELSE settled_at END WHERE id = $9",
     )
     .bind(serde_json::to_string(payout).unwrap_or_default())
-    .bind(shown)
+    .bind(kept)
     .bind(receipt)
     .bind(reason)
     .bind(i64::from(!payout.contradictions().is_empty()))
-    .bind(if shown == "pending" { due(payout, app.daraja.client.now()) } else { None })
+    .bind(if kept == "pending" { due(payout, app.daraja.client.now()) } else { None })
     .bind(i64::from(ended.is_some()))
     .bind(now())
     .bind(&row.id)
@@ -141,6 +135,17 @@ async fn store(tx: &mut AnyConnection, app: &App, row: &Row, payout: &Payout) ->
         refunds::paid_back(tx, refund, ended).await?;
     }
     Ok(ended)
+}
+
+/// What the columns beside a payout say of it: status, receipt, and why it failed.
+pub(crate) fn shown(payout: &Payout) -> (&'static str, Option<String>, Option<String>) {
+    let (receipt, reason) = match payout.state() {
+        PayoutState::Paid(paid) => (Some(paid.receipt.to_string()), None),
+        PayoutState::Failed(failure) => (None, Some(failure.reason().to_string())),
+        PayoutState::Refused(words) => (None, Some(words.to_string())),
+        _ => (None, None),
+    };
+    (status(payout.state()), receipt, reason)
 }
 
 fn tell(row: &Row, ended: Option<&'static str>) {

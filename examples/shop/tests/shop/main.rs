@@ -8,6 +8,7 @@
 
 mod access;
 mod bodies;
+mod browser;
 mod contract;
 mod corrections;
 mod curls;
@@ -26,4 +27,5 @@ mod schema;
 mod start;
 mod storm;
 mod support;
+mod webdriver;
 mod wire;

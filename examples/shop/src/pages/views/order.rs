@@ -28,8 +28,8 @@ pub(crate) struct Product {
     pub(crate) id: String,
     /// Its name.
     pub(crate) name: String,
-    /// A few words: "1 kg bag".
-    pub(crate) detail: String,
+    /// How much of it: "500 g".
+    pub(crate) detail: Option<String>,
     /// What one costs.
     pub(crate) price: Kes,
     /// How many are in the form.
@@ -210,6 +210,11 @@ impl Stage {
             Self::Unknown { .. } => OrderState::Unknown,
             Self::Cancelled { .. } => OrderState::Cancelled,
         }
+    }
+
+    /// Whether the customer can still call it off: no money is there, and none is under way.
+    pub(crate) fn can_be_cancelled(&self) -> bool {
+        matches!(self, Self::Open { .. } | Self::Failed { .. })
     }
 
     /// After how many seconds a browser without JavaScript should look again.

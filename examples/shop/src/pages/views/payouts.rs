@@ -19,6 +19,8 @@ pub(crate) struct PayoutsPage {
     pub(crate) per_page: i64,
     /// How many payouts there are on all pages.
     pub(crate) total: i64,
+    /// What `GET /admin/payouts/state` answers while nothing changes.
+    pub(crate) version: String,
     /// The payouts of this page, latest first.
     pub(crate) payouts: Vec<PayoutRow>,
 }
@@ -31,6 +33,11 @@ impl PayoutsPage {
         let states = PayoutState::ALL.map(|state| (Some(state), state.label()));
         let all = [(None, "All")].into_iter().chain(states);
         all.map(|(filter, label)| (self.link(filter, 1), label, filter == self.filter)).collect()
+    }
+
+    /// Whether the page should look for news: a payout is under way.
+    pub(crate) fn waits(&self) -> bool {
+        self.payouts.iter().any(|payout| payout.state == PayoutState::Pending)
     }
 
     /// Where the page before this one is.
