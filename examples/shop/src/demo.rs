@@ -30,7 +30,7 @@ pub(crate) const PHONES: [(&str, &str); 4] = [
     ("254708374149", "Amina"),
     ("254700000001", "another customer"),
     ("254700000002", "another customer"),
-    (SLOW_PHONE, "slow: M-PESA keeps the shop waiting"),
+    (SLOW_PHONE, "slow M-PESA"),
 ];
 /// Its prompts stay open for so long that the shop stops waiting before.
 pub(crate) const SLOW_PHONE: &str = "254700000003";

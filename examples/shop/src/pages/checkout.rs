@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use daraja::Msisdn;
+use daraja::{Msisdn, error::Invalid};
 use serde_json::json;
 
 use super::{
@@ -201,7 +201,9 @@ async fn pay(Path(id): Path<String>, visit: Visit, request: Request) -> Response
         match payments::initiate(&visit.app, user, &order.id, &phone.value, None).await {
             Ok(Started::Payment { .. } | Started::Before(..)) => go(&format!("/orders/{}", order.id)),
             Err(failure) if failure.code == "INVALID_PHONE" => {
-                let phone = phone.wrong(failure.message);
+                let reason =
+                    line(visit, &phone.value).err().map_or(failure.message, |error| error.reason().to_owned().into());
+                let phone = phone.wrong(reason);
                 Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &checkout(visit, &order, phone).await?))
             }
             Err(failure) if failure.status == StatusCode::NOT_FOUND => Err(failure),
@@ -240,12 +242,16 @@ async fn status(Path(id): Path<String>, visit: Visit) -> Response {
     .await
 }
 
+/// A number that can be asked.
+fn line(visit: &Visit, typed: &str) -> Result<Msisdn, Invalid> {
+    let number = typed.parse()?;
+    visit.app.daraja.client.rules().check_line(number).map(|()| number)
+}
+
 /// For the page's script: what is understood of a number as it is typed. The library decides, here as everywhere.
 async fn understand(visit: Visit) -> Response {
     page(visit, async |visit| {
-        let number: Result<Msisdn, _> = words::parameter(&visit.path, "value").unwrap_or_default().parse();
-        let checked = number.and_then(|number| visit.app.daraja.client.rules().check_line(number).map(|()| number));
-        Ok(match checked {
+        Ok(match line(visit, &words::parameter(&visit.path, "value").unwrap_or_default()) {
             Ok(number) => Json(json!({"understood": words::spelled(&number.to_string()), "note": null})),
             Err(error) => Json(json!({"understood": null, "note": error.reason()})),
         }

@@ -15,6 +15,8 @@ use tokio::time::sleep;
 
 /// Under this name WebDriver gives the id of an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// No command takes longer, not even on a machine that is busy with other tests.
+const ONE_COMMAND: Duration = Duration::from_secs(60);
 /// The prompt of a phone and what follows take more than a minute; nothing takes longer than this.
 const PATIENCE: Duration = Duration::from_secs(100);
 
@@ -64,7 +66,7 @@ impl Drop for Browser {
 impl Browser {
     pub(crate) async fn start(driver: &str, screen: Screen, scripts: Scripts) -> Self {
         let profile = tempfile::tempdir().unwrap();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().timeout(ONE_COMMAND).build().unwrap();
         let mut options = json!({
             "args": [
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -76,9 +78,6 @@ impl Browser {
             let metrics = json!({"width": 390, "height": 844, "pixelRatio": 2.0, "touch": true, "mobile": true});
             options["mobileEmulation"] = json!({"deviceMetrics": metrics});
         }
-        if scripts == Scripts::Blocked {
-            options["prefs"] = json!({"profile.managed_default_content_settings.javascript": 2});
-        }
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"},
         }}});
@@ -86,7 +85,11 @@ impl Browser {
         let begun = command(&http, Method::POST, &sessions, Some(wanted)).await;
         let begun = begun.unwrap_or_else(|error| panic!("no browser could be started: {error}"));
         let id = begun["sessionId"].as_str().expect("a session has an id");
-        Self { session: format!("{sessions}/{id}"), http, _profile: profile }
+        let browser = Self { session: format!("{sessions}/{id}"), http, _profile: profile };
+        if scripts == Scripts::Blocked {
+            browser.devtools("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
+        }
+        browser
     }
 
     pub(crate) async fn open(&self, url: &str) {

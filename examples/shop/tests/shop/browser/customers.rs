@@ -2,13 +2,15 @@
 
 use serde_json::json;
 
+use tokio::join;
+
 use super::{AMINA, Demo, Visitor};
 use crate::webdriver::{Screen, Scripts, key};
 
 #[tokio::test]
 async fn an_order_is_paid_by_pin_and_page_and_sms_tell_the_same_receipt() {
     let Some(demo) = Demo::start("pays", &[]).await else { return };
-    let (customer, payer) = (demo.customer().await, demo.payer().await);
+    let (customer, payer) = join!(demo.customer(), demo.payer());
     payer.look("phone-idle").await;
     customer.look("shop").await;
     customer.order("Coffee beans", "2").await;
@@ -107,7 +109,7 @@ async fn a_number_that_cannot_be_asked_is_refused_beside_its_field_and_nothing_r
 #[tokio::test]
 async fn neither_a_double_click_nor_going_back_makes_a_second_prompt() {
     let Some(demo) = Demo::start("twice", &[]).await else { return };
-    let (customer, payer) = (demo.customer().await, demo.payer().await);
+    let (customer, payer) = join!(demo.customer(), demo.payer());
     customer.order("Kikoi towel", "1").await;
     customer.browser.fill("#phone_number", "0708374149").await;
     // Both clicks before the script of the page can do anything.

@@ -11,11 +11,16 @@ is(all("h1").filter(seen).length === 1, `it has ${all("h1").length} first headin
 is(all("main").length === 1, "it has not one main part");
 is(document.documentElement.scrollWidth <= document.documentElement.clientWidth, "it is wider than the screen");
 
+for (const element of all("main *").filter(seen)) {
+  const clipped = element.closest("svg, .hidden, thead") || element.matches("input, select, textarea, progress");
+  is(clipped || element.scrollWidth <= element.clientWidth + 1 || element.clientWidth === 0, `${told(element)} is cut off`);
+}
+
 const ids = all("[id]").map((element) => element.id);
 ids.filter((id, index) => ids.indexOf(id) !== index).forEach((id) => is(false, `the id ${id} is there twice`));
 for (const attribute of ["aria-describedby", "aria-labelledby"]) {
   for (const element of all(`[${attribute}]`)) {
-    element.getAttribute(attribute).split(" ").forEach((id) => is(document.getElementById(id), `${told(element)}: no ${id}`));
+    element.getAttribute(attribute).trim().split(/\s+/).forEach((id) => is(document.getElementById(id), `${told(element)}: no ${id}`));
   }
 }
 

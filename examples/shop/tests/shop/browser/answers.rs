@@ -1,11 +1,13 @@
 //! How a payment ends that is not simply paid: each time the page says what is safe to do.
 
+use tokio::join;
+
 use super::{Demo, Visitor};
 
 #[tokio::test]
 async fn a_payment_that_is_cancelled_on_the_phone_can_be_tried_again() {
     let Some(demo) = Demo::start("cancels", &[]).await else { return };
-    let (customer, payer) = (demo.customer().await, demo.payer().await);
+    let (customer, payer) = join!(demo.customer(), demo.payer());
     customer.order("Tea leaves", "1").await;
     customer.pay("0708374149").await;
     payer.browser.click("button[value=cancel]").await;
@@ -18,8 +20,8 @@ async fn a_payment_that_is_cancelled_on_the_phone_can_be_tried_again() {
     // A wrong PIN, and then the right one.
     customer.browser.click("#pay").await;
     payer.answers("0000").await;
-    customer.sees("PIN", "wrong-pin").await;
-    customer.browser.says(".stage", "Not paid").await;
+    customer.browser.says(".stage.bad", "PIN").await;
+    customer.sees("Not paid", "wrong-pin").await;
     customer.browser.click("#pay").await;
     payer.answers("4321").await;
     customer.browser.says("main", "Paid. Thank you!").await;
@@ -34,7 +36,7 @@ async fn a_payment_that_is_cancelled_on_the_phone_can_be_tried_again() {
 #[tokio::test]
 async fn a_prompt_that_is_ignored_runs_out_and_the_button_waits_as_long_as_it_is_not_safe() {
     let Some(demo) = Demo::start("ignores", &[]).await else { return };
-    let (customer, payer) = (demo.customer().await, demo.payer().await);
+    let (customer, payer) = join!(demo.customer(), demo.payer());
     customer.order("Honey", "2").await;
     customer.pay("0708374149").await;
     payer.browser.click(".prompt a.button").await;
@@ -50,7 +52,7 @@ async fn a_prompt_that_is_ignored_runs_out_and_the_button_waits_as_long_as_it_is
 #[tokio::test]
 async fn as_long_as_nobody_knows_the_page_says_not_to_pay_again() {
     let Some(demo) = Demo::start("unknown", &[("SHOP_PATIENCE_SECONDS", "6")]).await else { return };
-    let (customer, payer) = (demo.customer().await, demo.payer().await);
+    let (customer, payer) = join!(demo.customer(), demo.payer());
     customer.order("Coffee beans", "1").await;
     customer.pay("0700 000 003").await;
     customer.browser.says("main", "Look at your phone").await;
@@ -78,6 +80,6 @@ impl Visitor<'_> {
     /// Enters a PIN where a prompt is open, or about to come.
     pub(super) async fn answers(&self, pin: &str) {
         self.browser.fill(".pin", pin).await;
-        self.browser.click(".prompt button[value=pin]").await;
+        self.submits(".prompt button[value=pin]").await;
     }
 }
