@@ -1,6 +1,8 @@
 //! What has happened in the demo before anybody looks: two weeks of payments and payouts, made up. Receipts that begin with
 //! DEMO are in no M-PESA, not even in the simulator's.
 
+#![expect(clippy::arithmetic_side_effects, reason = "these are small numbers, all of our own")]
+
 use chrono::{DateTime, Utc};
 use daraja::{B2cResult, Payout, Timestamp, webhook::Reference};
 use serde_json::json;
@@ -36,16 +38,15 @@ const FAILURES: [(&str, &str, &str); 3] = [
 pub(super) async fn write(app: &App, admin: &str) -> Result<(), Failure> {
     let customer = new_id();
     // Nobody knows the password: these orders are not in the way of whoever tries the demo.
-    add_user(&app.db, &customer, "wanjiku@shop.example", &Reference::random().to_string(), Role::Customer).await?;
+    add_user(&app.db, &customer, "wanjiku@shop.example", Reference::random().as_ref(), Role::Customer).await?;
     let products = orders::products(app).await?;
     let suppliers = crate::suppliers::all(app).await?;
     let mut tx = app.db.write().await?;
     let mut number = 0_i64;
     for (ago, (paid, failed)) in (0_i64..).zip(DAYS.iter().rev()) {
-        for index in 0..paid.saturating_add(*failed) {
-            number = number.saturating_add(1);
-            let at =
-                now().saturating_sub(ago.saturating_mul(DAY)).saturating_sub(index.saturating_add(1) * 37 * MINUTE);
+        for index in 0..paid + failed {
+            number += 1;
+            let at = now() - ago * DAY - (index + 1) * 37 * MINUTE;
             let product = products.iter().cycle().nth(usize::try_from(number).unwrap_or_default());
             let Some(product) = product.filter(|product| product.price > 0) else { continue };
             let sale = Sale { customer: &customer, number, product, quantity: number % 3 + 1, at };
@@ -72,7 +73,7 @@ struct Sale<'a> {
 impl Sale<'_> {
     async fn write(&self, tx: &mut AnyConnection, is_paid: bool) -> sqlx::Result<()> {
         let (order, payment) = (new_id(), new_id());
-        let amount = self.product.price.saturating_mul(self.quantity);
+        let amount = self.product.price * self.quantity;
         sqlx::query(
             "INSERT INTO orders (id, customer_id, number, amount, state, paid_by, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -101,7 +102,7 @@ impl Sale<'_> {
 
     async fn pay(&self, tx: &mut AnyConnection, order: &str, id: &str, amount: i64, is_paid: bool) -> sqlx::Result<()> {
         let phone = format!("2547000002{:02}", self.number % 100);
-        let settled = self.at.saturating_add(17_000);
+        let settled = self.at + 17_000;
         let reason = FAILURES.iter().cycle().nth(usize::try_from(self.number).unwrap_or_default());
         let failure = reason.filter(|_| !is_paid);
         sqlx::query(
@@ -134,7 +135,7 @@ impl Sale<'_> {
         .bind(new_id())
         .bind(id)
         .bind(format!("DEMO{:06}", self.number))
-        .bind(amount.saturating_mul(100))
+        .bind(amount * 100)
         .bind(phone)
         .bind(settled)
         .execute(tx)
@@ -147,7 +148,7 @@ impl Sale<'_> {
 async fn pay(tx: &mut AnyConnection, app: &App, to: &Supplier, admin: &str, index: i64) -> Result<(), Failure> {
     let amount = index % 7 * 1_250 + 2_500;
     // The days before yesterday: what counts for today's cap is only what is paid today.
-    let at = now().saturating_sub(2 * DAY).saturating_sub(index.saturating_mul(6 * 60 + 17) * MINUTE);
+    let at = now() - 2 * DAY - index * (6 * 60 + 17) * MINUTE;
     let id = new_id();
     let payment = payouts::payment(&app.daraja, &id, &to.mpesa_number, amount)?;
     let receipt = format!("DEMOP{index:05}");
@@ -171,7 +172,7 @@ async fn pay(tx: &mut AnyConnection, app: &App, to: &Supplier, admin: &str, inde
     .bind(reason)
     .bind(admin)
     .bind(at)
-    .bind(at.saturating_add(5_000))
+    .bind(at + 5_000)
     .execute(tx)
     .await?;
     Ok(())

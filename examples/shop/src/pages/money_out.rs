@@ -85,7 +85,8 @@ async fn version(app: &App) -> sqlx::Result<String> {
         sqlx::query_as("SELECT status, COUNT(*) FROM payouts GROUP BY status ORDER BY status")
             .fetch_all(app.db.pool())
             .await?;
-    Ok(counts.into_iter().map(|(status, count)| format!("{status}.{count}.")).collect())
+    let parts: Vec<_> = counts.into_iter().map(|(status, count)| format!("{status}.{count}")).collect();
+    Ok(parts.join("."))
 }
 
 fn row(visit: &Visit, admin: &Admin, payout: PayoutView) -> PayoutRow {

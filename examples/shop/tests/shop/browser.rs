@@ -136,7 +136,7 @@ impl Visitor<'_> {
         self.submits("#pay").await;
     }
 
-    /// Presses the button of the form whose field has the focus; WebDriver's click needs scripts.
+    /// Presses the button of the form whose field has the focus; `WebDriver`'s click needs scripts.
     async fn submits(&self, button: &str) {
         match self.scripts {
             Scripts::Run => self.browser.click(button).await,

@@ -1,4 +1,4 @@
-//! As much of W3C WebDriver as the browser tests need: a dozen endpoints of JSON, over the HTTP client that is here
+//! As much of W3C's `WebDriver` as the browser tests need: a dozen endpoints of JSON, over the HTTP client that is here
 //! already. The crate `thirtyfour` would save these lines at the price of eight more crates.
 
 use std::{
@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-/// Under this name WebDriver gives the id of an element.
+/// Under this name `WebDriver` gives the id of an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// No command takes longer, not even on a machine that is busy with other tests.
-const ONE_COMMAND: Duration = Duration::from_secs(60);
+const ONE_COMMAND: Duration = Duration::from_mins(1);
 /// The prompt of a phone and what follows take more than a minute; nothing takes longer than this.
 const PATIENCE: Duration = Duration::from_secs(100);
 
-/// Special keys, as WebDriver writes them.
+/// Special keys, as `WebDriver` writes them.
 pub(crate) mod key {
     pub(crate) const TAB: &str = "\u{e004}";
     pub(crate) const ENTER: &str = "\u{e007}";
@@ -183,9 +183,8 @@ impl Browser {
         async move {
             let started = Instant::now();
             while !is_so().await {
-                if started.elapsed() > PATIENCE {
-                    panic!("{caller}: this did not come about: {what}. The page says: {}", self.text("body").await);
-                }
+                let page = if started.elapsed() > PATIENCE { self.text("body").await } else { String::new() };
+                assert!(page.is_empty(), "{caller}: this did not come about: {what}. The page says: {page}");
                 sleep(Duration::from_millis(50)).await;
             }
         }

@@ -89,8 +89,14 @@ async fn a_number_that_cannot_be_asked_is_refused_beside_its_field_and_nothing_r
     let customer = demo.customer().await;
     customer.order("Stamp", "3").await;
     for (number, name) in [("020 271 1000", "landline"), ("0708 374", "too-short"), ("Amina", "no-number")] {
+        // The words about the number before.
+        customer.browser.fill("#phone_number", "").await;
+        customer.browser.until("no words", async || customer.browser.text("#phone-understood").await.is_empty()).await;
         customer.browser.fill("#phone_number", number).await;
-        customer.browser.says("#phone-understood.bad", "").await;
+        customer
+            .browser
+            .until("words", async || !customer.browser.text("#phone-understood.bad").await.is_empty())
+            .await;
         customer.browser.click("#pay").await;
         customer.browser.says("#phone-error", "Please correct").await;
         customer.look(name).await;
