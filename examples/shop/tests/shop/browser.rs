@@ -4,6 +4,7 @@
 //! `SHOP_TEST_SCREENSHOTS` is a folder for a picture of each page that was looked at.
 
 use std::{
+    io::Write,
     path::PathBuf,
     process::Stdio,
     sync::atomic::{AtomicUsize, Ordering},
@@ -40,7 +41,9 @@ impl Demo {
     /// `None`, with a word about it, where there is no browser.
     async fn start(name: &'static str, variables: &[(&str, &str)]) -> Option<Self> {
         let Ok(driver) = std::env::var("SHOP_TEST_BROWSER") else {
-            println!("skipped: {name}: SHOP_TEST_BROWSER is not the URL of a chromedriver, so there is no browser");
+            // Not by a macro, whose words are shown of tests that failed only.
+            let told = format!("skipped: {name}: no browser, as SHOP_TEST_BROWSER is not the URL of a chromedriver\n");
+            std::io::stderr().write_all(told.as_bytes()).unwrap();
             return None;
         };
         let mut child = Command::new(env!("CARGO_BIN_EXE_shop"))

@@ -75,7 +75,7 @@ impl Browser {
             ],
         });
         if screen == Screen::Phone {
-            let metrics = json!({"width": 390, "height": 844, "pixelRatio": 2.0, "touch": true, "mobile": true});
+            let metrics = json!({"width": 390, "height": 844, "pixelRatio": 1.0, "touch": true, "mobile": true});
             options["mobileEmulation"] = json!({"deviceMetrics": metrics});
         }
         let wanted = json!({"capabilities": {"alwaysMatch": {

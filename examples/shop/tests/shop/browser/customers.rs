@@ -161,8 +161,9 @@ async fn a_customer_sees_nothing_of_admins_and_is_out_after_logging_out() {
         ["/admin", "/admin/payouts", "/admin/payouts/new", "/admin/suppliers", "/admin/refunds", "/admin/unknown"]
     {
         customer.go(path).await;
-        customer.sees("You cannot do this", "forbidden").await;
+        customer.browser.says("h1", "You cannot do this").await;
     }
+    customer.look("forbidden").await;
     customer.go("/orders/nothing").await;
     customer.sees("There is no such page", "not-found").await;
     customer.go("/orders").await;
