@@ -108,12 +108,15 @@ struct Driver {
     suppliers: Vec<String>,
     /// Numbers and amounts that were not used before.
     phones: AtomicU32,
+    quiet_phones: AtomicU32,
     amounts: AtomicU32,
     tasks: std::sync::Mutex<JoinSet<()>>,
 }
 
-/// Last two digits of customers of whom Daraja tells nothing for good, or only much later.
+/// Last two digits of customers of whom Daraja tells nothing final, or only much later.
 const SILENT: [u32; 3] = [26, 90, 94];
+/// From this number on customers pay at once, and their callbacks are lost: whoever asks such a phone again is paid twice.
+const QUIET: u32 = 9_000;
 /// The same for recipients.
 const RECIPIENTS: [&str; 7] = ["01", "02", "40", "91", "92", "93", "98"];
 
@@ -135,6 +138,7 @@ impl Driver {
             stamp,
             suppliers,
             phones: AtomicU32::new(0),
+            quiet_phones: AtomicU32::new(QUIET),
             amounts: AtomicU32::new(100),
             tasks: std::sync::Mutex::default(),
         }
@@ -165,7 +169,7 @@ impl Driver {
                 if random.below(12) == 0 {
                     simulator.fault(Route::StkPush, random.fault());
                 }
-                work.spawn(self.clone().pay());
+                work.spawn(self.clone().pay(self.number()));
             }
             for _ in 0..payouts.max(0).saturating_mul(5) / 4 + 2 {
                 if random.below(12) == 0 {
@@ -184,8 +188,14 @@ impl Driver {
             simulator.fault(Route::B2c, Fault::Slow(Duration::from_secs(1)));
         }
         let mut tasks = self.tasks.lock().unwrap();
-        for _ in 0..8 {
-            tasks.spawn(self.clone().pay());
+        for _ in 0..6 {
+            tasks.spawn(self.clone().pay(self.number()));
+        }
+        for _ in 0..2 {
+            let number = self.quiet_phones.fetch_add(1, Ordering::Relaxed);
+            let phone = phone(number).parse().unwrap();
+            simulator.customer(phone).approves().after(Duration::ZERO).callback_lost();
+            tasks.spawn(self.clone().pay(number));
         }
         for _ in 0..3 {
             tasks.spawn(self.clone().pay_out());
@@ -198,18 +208,24 @@ impl Driver {
         tasks.join_all().await;
     }
 
-    /// An order, and a payment for it by a customer of its own.
-    async fn pay(self: Arc<Self>) {
-        let mut number = self.phones.fetch_add(1, Ordering::Relaxed);
-        while SILENT.contains(&(number % 100)) {
-            number = self.phones.fetch_add(1, Ordering::Relaxed);
+    /// The number of a customer who was not here before.
+    fn number(&self) -> u32 {
+        loop {
+            let number = self.phones.fetch_add(1, Ordering::Relaxed);
+            assert!(number < QUIET, "the numbers of the tests are used up");
+            if !SILENT.contains(&(number % 100)) {
+                return number;
+            }
         }
-        assert!(number < 10_000, "the numbers of the tests are used up");
+    }
+
+    /// An order, and a payment for it by this customer.
+    async fn pay(self: Arc<Self>, number: u32) {
         let amount = 1 + number % 900;
         let key = format!("order-{number}");
         let order = json!({"items": [{"product_id": self.stamp, "quantity": amount}]});
         let (_, order) = self.ask("/api/orders", &self.customer, &order, Some(&key)).await;
-        let body = json!({"order_id": order["data"]["id"], "phone_number": format!("25470000{number:04}")});
+        let body = json!({"order_id": order["data"]["id"], "phone_number": phone(number)});
         // Half of the customers press the button again without a key.
         let key = (number.is_multiple_of(2)).then(|| format!("payment-{number}"));
         self.ask("/api/payments/mpesa/initiate", &self.customer, &body, key.as_deref()).await;
@@ -378,8 +394,12 @@ async fn check_payments(world: &World, connection: &mut AnyConnection) {
     println!("{} payments ended: {ends:?}", rows.len());
 }
 
-fn has_lost_callback(phone: &str) -> bool {
-    phone.ends_with("91") || phone.ends_with("96")
+fn phone(number: u32) -> String {
+    format!("25470000{number:04}")
+}
+
+fn has_lost_callback(number: &str) -> bool {
+    number.ends_with("91") || number.ends_with("96") || *number >= *phone(QUIET)
 }
 
 /// What is unknown and was paid: the customer shows the SMS, and an admin enters its receipt.
