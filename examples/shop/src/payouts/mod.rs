@@ -220,6 +220,9 @@ async fn insert(
 }
 
 /// Gives money back that a reversal finally did not: to the payer's number only.
+///
+/// The day's cap neither counts nor stops it: it is a customer's own money, at most what came in, and each receipt is given
+/// back once.
 pub(crate) async fn pay_back(
     tx: &mut AnyConnection,
     app: &App,

@@ -5,10 +5,14 @@ use std::time::Duration;
 use daraja::{
     Reversal, Shillings,
     simulator::{Fault, Route, Simulator},
+    webhook::{Purpose, SignedUrls},
 };
 use serde_json::{Value, json};
 
-use crate::support::{Options, PHONE, World, eventually, quick};
+use crate::{
+    contract::{Ask, text},
+    support::{Options, PHONE, SECRET, World, eventually, quick},
+};
 
 const PATH: &str = "/api/payments/refund";
 
@@ -58,25 +62,85 @@ async fn a_payment_is_given_back_by_a_reversal_and_once() {
     world.end().await;
 }
 
+/// What came to the signed URL of a refund, as Daraja would tell it.
+async fn told(world: &World, refund: &str, result: Value) -> u16 {
+    let base: url::Url = format!("{}/api/payments/b2c/result", world.shop.base).parse().unwrap();
+    let urls = SignedUrls::new(base.clone(), SECRET).unwrap().at(Purpose::Result, base).unwrap();
+    let url = urls.result(&refund.parse().unwrap());
+    Ask::new("POST", url.path()).json(&json!({"Result": result})).send(&world.shop.base).await.status
+}
+
+/// A payment whose refund is under way, and whose reversal never reached Daraja, which nobody knows: the refund's id.
+async fn adrift(world: &World, admin: &str, receipt: &str) -> String {
+    world.simulator.fault(Route::Reversal, Fault::ResetBefore);
+    let refund = json!({"receipt": receipt, "reason": "Out of stock"});
+    let id = text(&world.shop.post(PATH, admin, refund).await.ok(202)["id"]);
+    until(world, admin, "unknown").await;
+    id
+}
+
 #[tokio::test]
 async fn a_payout_takes_the_place_of_a_reversal_that_was_finally_refused() {
     let world = World::new().await;
-    let (shop, admin) = (&world.shop, world.shop.admin().await);
-    // A receipt that the simulator does not know: R000002.
-    world.simulator.everyone().approves().callback_lost();
-    let token = shop.customer("amina@shop.example").await;
-    let order = shop.order(&token, 50).await;
-    world.simulator.fault(Route::StkPush, Fault::ResetAfter);
-    let id = shop.pay(&token, &order, PHONE).await.ok(202)["payment_id"].as_str().unwrap().to_owned();
-    let entered = json!({"receipt": "UK00000001", "reason": "SMS seen"});
-    shop.post(&format!("/api/payments/{id}/receipt"), &admin, entered).await.ok(200);
-
-    shop.post(PATH, &admin, json!({"receipt": "UK00000001", "reason": "Out of stock"})).await.ok(202);
+    let (_, _, receipt) = paid(&world, 50).await;
+    let admin = world.shop.admin().await;
+    let id = adrift(&world, &admin, &receipt).await;
+    // The customer's account cannot take it by a reversal.
+    assert_eq!(told(&world, &id, json!({"ResultCode": 8, "ConversationID": "AG_1"})).await, 200);
     let settled = until(&world, &admin, "settled").await;
     assert_eq!(settled["outcome"], "paid_out");
     let payouts = world.simulator.payouts();
     assert_eq!((payouts.len(), payouts[0].amount.get(), payouts[0].recipient.to_string()), (1, 50, PHONE.to_owned()));
     assert_eq!(world.value("SELECT COUNT(*) FROM received WHERE disposition = 'refunded'").await, 1);
+    world.end().await;
+}
+
+/// A payment whose receipt only an admin has told.
+async fn entered(world: &World, admin: &str, receipt: &str) {
+    let shop = &world.shop;
+    world.simulator.everyone().approves().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 50).await;
+    world.simulator.fault(Route::StkPush, Fault::ResetAfter);
+    let id = text(&shop.pay(&token, &order, PHONE).await.ok(202)["payment_id"]);
+    let entered = json!({"receipt": receipt, "reason": "SMS seen"});
+    shop.post(&format!("/api/payments/{id}/receipt"), admin, entered).await.ok(200);
+}
+
+#[tokio::test]
+async fn a_receipt_that_daraja_does_not_know_is_for_a_person_and_never_paid_out() {
+    let world = World::new().await;
+    let (shop, admin) = (&world.shop, world.shop.admin().await);
+    entered(&world, &admin, "UK00000001").await;
+    shop.post(PATH, &admin, json!({"receipt": "UK00000001", "reason": "Out of stock"})).await.ok(202);
+    let left = until(&world, &admin, "needs_person").await;
+    assert_eq!(left["reason"], "no payment with this receipt can be reversed");
+    assert_eq!(world.value("SELECT COUNT(*) FROM payouts").await, 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_daraja_told_and_then_does_not_know_is_for_a_person_too() {
+    let world = World::new().await;
+    let (_, _, receipt) = paid(&world, 50).await;
+    let admin = world.shop.admin().await;
+    let id = adrift(&world, &admin, &receipt).await;
+    assert_eq!(told(&world, &id, json!({"ResultCode": "R000002", "ConversationID": "AG_1"})).await, 200);
+    assert_eq!(until(&world, &admin, "needs_person").await["payout_id"], Value::Null);
+    assert_eq!(world.value("SELECT COUNT(*) FROM payouts").await, 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn money_that_only_an_admin_has_told_of_is_never_paid_out() {
+    let world = World::new().await;
+    let admin = world.shop.admin().await;
+    entered(&world, &admin, "UK00000001").await;
+    let id = adrift(&world, &admin, "UK00000001").await;
+    assert_eq!(told(&world, &id, json!({"ResultCode": 8, "ConversationID": "AG_1"})).await, 200);
+    let left = until(&world, &admin, "needs_person").await;
+    assert!(left["reason"].as_str().unwrap().contains("only an admin"), "{left}");
+    assert_eq!(world.value("SELECT COUNT(*) FROM payouts").await, 0);
     world.end().await;
 }
 
