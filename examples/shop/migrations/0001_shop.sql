@@ -127,18 +127,19 @@ CREATE INDEX payouts_by_status ON payouts (status, created_at);
 CREATE INDEX payouts_by_time ON payouts (created_at);
 CREATE INDEX payouts_due ON payouts (due_at);
 
--- One per receipt.
 CREATE TABLE refunds (
     id                         TEXT PRIMARY KEY,
-    received_id                TEXT NOT NULL UNIQUE REFERENCES received (id),
+    received_id                TEXT NOT NULL REFERENCES received (id),
     receipt                    TEXT NOT NULL,
     payer                      TEXT NOT NULL,
     amount                     BIGINT NOT NULL CHECK (amount > 0),
     note                       TEXT NOT NULL,
     state                      TEXT NOT NULL CHECK (state IN
-        ('created', 'sending', 'accepted', 'unknown', 'not_sent', 'paying_out', 'settled', 'needs_person')),
-    -- reversed, already_reversed or paid_out
+        ('created', 'sending', 'accepted', 'unknown', 'not_sent', 'paying_out', 'settled', 'needs_person', 'not_given_back')),
+    -- reversed, already_reversed, paid_out or by_word
     outcome                    TEXT,
+    -- M-PESA's receipt of what went back, if a person told it.
+    back_receipt               TEXT,
     reason                     TEXT,
     server                     TEXT NOT NULL,
     conversation_id            TEXT,
@@ -150,6 +151,9 @@ CREATE TABLE refunds (
     sent_at                    BIGINT,
     settled_at                 BIGINT
 );
+-- One per receipt, but for those that a person has ended.
+CREATE UNIQUE INDEX one_refund_of_a_receipt ON refunds (received_id) WHERE state <> 'not_given_back';
+CREATE INDEX refunds_by_state ON refunds (state, created_at);
 
 -- Who changed what, and why. Rows are only ever added.
 CREATE TABLE audit (

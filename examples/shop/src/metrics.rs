@@ -24,6 +24,8 @@ const PAYOUTS_PENDING: &str = "shop_payouts_pending";
 const PAYOUTS_CONTRADICTORY: &str = "shop_payouts_contradictory";
 const REFUNDS: &str = "shop_refunds_requested_total";
 const REFUNDS_ENDED: &str = "shop_refunds_ended_total";
+const REFUNDS_PENDING: &str = "shop_refunds_pending";
+const REFUNDS_NEED_PERSON: &str = "shop_refunds_need_person";
 
 /// Begins to count. All metrics are there from the start, so that an alert on one that is missing means something.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
@@ -50,6 +52,8 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     describe_gauge!(PAYOUTS_CONTRADICTORY, "Payouts about which Daraja told what cannot be true together");
     describe_counter!(REFUNDS, "Refunds that were requested");
     describe_counter!(REFUNDS_ENDED, "Refunds that are done, by how");
+    describe_gauge!(REFUNDS_PENDING, "Refunds that are under way");
+    describe_gauge!(REFUNDS_NEED_PERSON, "Refunds that do not go on without a person");
     for name in [INITIATED, QUERIES, CALLBACKS_FAILED, BARE, PAYOUTS, REFUNDS] {
         counter!(name).absolute(0);
     }
@@ -60,13 +64,15 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
         (RECEIVED, "kind", &["stk", "result", "timeout"]),
         (REFUSED, "status", &["403", "404", "400"]),
         (PAYOUTS_ENDED, "status", &["completed", "failed"]),
-        (REFUNDS_ENDED, "outcome", &["reversed", "already_reversed", "paid_out"]),
+        (REFUNDS_ENDED, "outcome", &["reversed", "already_reversed", "paid_out", "by_word"]),
     ] {
         for value in values {
             counter!(name, label => *value).absolute(0);
         }
     }
-    for name in [PENDING_LONG, UNKNOWN, TO_REFUND, PAYOUTS_PENDING, PAYOUTS_CONTRADICTORY] {
+    for name in
+        [PENDING_LONG, UNKNOWN, TO_REFUND, PAYOUTS_PENDING, PAYOUTS_CONTRADICTORY, REFUNDS_PENDING, REFUNDS_NEED_PERSON]
+    {
         gauge!(name).set(0.0);
     }
     drop(histogram!(SETTLE_SECONDS));
@@ -129,12 +135,16 @@ pub(crate) fn refund_ended(outcome: &str) {
 /// What is read from the database: it is the same whichever server is asked.
 pub(crate) async fn look(app: &App) -> sqlx::Result<()> {
     let five_minutes_ago = now().saturating_sub(300_000);
+    let refunds_pending = "SELECT COUNT(*) FROM refunds
+         WHERE state IN ('created', 'sending', 'accepted', 'unknown', 'paying_out') AND $1 > 0";
     for (name, sql) in [
         (PENDING_LONG, "SELECT COUNT(*) FROM payments WHERE state <> 'settled' AND created_at < $1"),
         (UNKNOWN, "SELECT COUNT(*) FROM payments WHERE state = 'unknown' AND $1 > 0"),
         (TO_REFUND, "SELECT COUNT(*) FROM received WHERE disposition = 'to_refund' AND $1 > 0"),
         (PAYOUTS_PENDING, "SELECT COUNT(*) FROM payouts WHERE status = 'pending' AND $1 > 0"),
         (PAYOUTS_CONTRADICTORY, "SELECT COUNT(*) FROM payouts WHERE contradictory = 1 AND $1 > 0"),
+        (REFUNDS_PENDING, refunds_pending),
+        (REFUNDS_NEED_PERSON, "SELECT COUNT(*) FROM refunds WHERE state IN ('needs_person', 'not_sent') AND $1 > 0"),
     ] {
         let (count,): (i64,) = sqlx::query_as(sql).bind(five_minutes_ago).fetch_one(app.db.pool()).await?;
         gauge!(name).set(f64::from(i32::try_from(count).unwrap_or(i32::MAX)));

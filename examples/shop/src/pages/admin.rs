@@ -10,24 +10,15 @@ use axum::{
 use sqlx::FromRow;
 
 use super::{
-    Form, Visit, form, go, page, render, shown,
+    Visit, form, go, money_back, page, render, shown,
     views::{
         Field, Kes,
-        admin::{
-            DashboardPage, PaymentRow, PaymentState, Refund, RefundState, RefundsPage, UnknownPage, UnknownPayment,
-        },
+        admin::{DashboardPage, PaymentRow, PaymentState, UnknownPage, UnknownPayment},
         chart::{Chart, Day},
     },
     words,
 };
-use crate::{
-    app::App,
-    db::{new_id, now},
-    idempotency::Named,
-    payments,
-    refunds::{self, NewRefund},
-    reply::Failure,
-};
+use crate::{app::App, db::now, payments};
 
 const DAY: i64 = 86_400_000;
 /// East Africa Time is three hours ahead.
@@ -40,8 +31,6 @@ pub(super) fn routes() -> Router<App> {
         .route("/admin", get(dashboard))
         .route("/admin/unknown", get(unknown))
         .route("/admin/payments/{id}/receipt", post(enter_receipt))
-        .route("/admin/refunds", get(refunds_page).post(refund_by_receipt))
-        .route("/admin/refunds/{id}", post(refund))
 }
 
 #[derive(FromRow)]
@@ -203,8 +192,12 @@ async fn enter_receipt(Path(id): Path<String>, visit: Visit, request: Request) -
         let id = crate::reply::id(&id).unwrap_or_default();
         let entered = payments::add_receipt(&visit.app, &admin, &id, form.get("receipt"), "entered on the page").await;
         match entered {
+            Ok(_) if form.get("from") == "refunds" => go("/admin/refunds?done=receipt"),
             Ok(_) => go("/admin/unknown?done=receipt"),
             Err(failure) if failure.status == StatusCode::NOT_FOUND => Err(failure),
+            Err(failure) if form.get("from") == "refunds" => {
+                money_back::receipt_refused(visit, form, &id, &failure).await
+            }
             Err(failure) => {
                 let field = form.field("receipt").wrong(failure.message.clone());
                 let payments = not_known(&visit.app, Some((&id, field))).await?;
@@ -213,123 +206,4 @@ async fn enter_receipt(Path(id): Path<String>, visit: Visit, request: Request) -
         }
     })
     .await
-}
-
-async fn refunds_page(visit: Visit) -> Response {
-    page(visit, async |visit| {
-        visit.admin()?;
-        shown(&refunds_of(visit, None, Field::default(), Field::default()).await?)
-    })
-    .await
-}
-
-#[derive(FromRow)]
-struct ToRefund {
-    id: String,
-    created_at: i64,
-    number: Option<String>,
-    email: Option<String>,
-    payer: Option<String>,
-    amount_cents: Option<i64>,
-    receipt: String,
-    reason: Option<String>,
-    state: Option<String>,
-}
-
-async fn refunds_of(
-    visit: &Visit,
-    typed: Option<(&str, Field)>,
-    receipt: Field,
-    note: Field,
-) -> Result<RefundsPage, Failure> {
-    let rows: Vec<ToRefund> = sqlx::query_as(
-        "SELECT r.id, r.created_at, o.number, u.email, r.payer, r.amount_cents, r.receipt, r.reason, f.state
-         FROM received r LEFT JOIN payments p ON p.id = r.payment_id LEFT JOIN orders o ON o.id = p.order_id
-         LEFT JOIN users u ON u.id = o.customer_id LEFT JOIN refunds f ON f.received_id = r.id
-         WHERE r.receipt IS NOT NULL AND r.disposition <> 'refunded' AND (r.disposition = 'to_refund' OR f.id IS NOT NULL)
-         ORDER BY r.created_at LIMIT 100",
-    )
-    .fetch_all(visit.app.db.pool())
-    .await?;
-    let refunds = rows.into_iter().map(|row| Refund {
-        note: typed.as_ref().filter(|(id, _)| *id == row.id).map(|(_, field)| field.clone()).unwrap_or_default(),
-        when: words::time(row.created_at),
-        order: row.number.unwrap_or_else(|| "no order".to_owned()),
-        customer: row.email.unwrap_or_default(),
-        masked: words::masked(row.payer.as_deref().unwrap_or_default()),
-        amount: Kes(row.amount_cents.unwrap_or_default() / 100),
-        why: why(row.reason.as_deref()).to_owned(),
-        state: match row.state.as_deref() {
-            None => RefundState::Due,
-            Some("not_sent") => RefundState::Failed,
-            Some(_) => RefundState::Pending,
-        },
-        receipt: row.receipt,
-        idempotency_key: new_id(),
-        id: row.id,
-    });
-    Ok(RefundsPage { shell: visit.shell(), refunds: refunds.collect(), receipt, note })
-}
-
-fn why(reason: Option<&str>) -> &'static str {
-    match reason {
-        Some("second_payment") => "The order was paid already",
-        Some("order_cancelled") => "The order was cancelled",
-        Some("wrong_amount" | "amount_differs") => "It is not the amount that was asked for",
-        Some("other_request" | "unknown_payment") => "It belongs to no payment of ours",
-        _ => "An admin gives it back",
-    }
-}
-
-/// Gives a receipt of the list back; one that provably was not sent is sent again.
-async fn refund(Path(id): Path<String>, visit: Visit, request: Request) -> Response {
-    form(visit, request, async |visit, form| {
-        visit.admin()?;
-        let id = crate::reply::id(&id).unwrap_or_default();
-        let not_found = || Failure::not_found("RECEIPT_NOT_FOUND", "There is no such receipt.");
-        let found: Option<(String, Option<String>)> = sqlx::query_as(
-            "SELECT r.receipt, f.id FROM received r LEFT JOIN refunds f ON f.received_id = r.id AND f.state = 'not_sent'
-             WHERE r.id = $1 AND r.receipt IS NOT NULL",
-        )
-        .bind(&id)
-        .fetch_optional(visit.app.db.pool())
-        .await?;
-        let (receipt, not_sent) = found.ok_or_else(not_found)?;
-        let given = match not_sent {
-            Some(refund) => refunds::retry(&visit.app, refund).await,
-            None => give_back(visit, form, &receipt).await,
-        };
-        match given {
-            Ok(()) => go("/admin/refunds?done=refund"),
-            Err(failure) => {
-                let note = form.field("note").wrong(failure.message.clone());
-                let page = refunds_of(visit, Some((&id, note)), Field::default(), Field::default()).await?;
-                Ok(render(failure.status, &page))
-            }
-        }
-    })
-    .await
-}
-
-/// Gives back what was received under a receipt that an admin types.
-async fn refund_by_receipt(visit: Visit, request: Request) -> Response {
-    form(visit, request, async |visit, form| {
-        visit.admin()?;
-        match give_back(visit, form, form.get("receipt")).await {
-            Ok(()) => go("/admin/refunds?done=refund"),
-            Err(failure) => {
-                let receipt = form.field("receipt").wrong(failure.message.clone());
-                Ok(render(failure.status, &refunds_of(visit, None, receipt, form.field("note")).await?))
-            }
-        }
-    })
-    .await
-}
-
-async fn give_back(visit: &Visit, form: &Form, receipt: &str) -> Result<(), Failure> {
-    let admin = visit.admin()?;
-    let wanted = NewRefund { receipt: receipt.to_owned(), amount: None, reason: form.get("note").to_owned() };
-    let named = Some(form.get("idempotency_key")).filter(|key| (1..=200).contains(&key.len()));
-    let named = named.map(|key| Named::new(&admin.0, "refund", key, &wanted));
-    refunds::request(&visit.app, &admin, &wanted, named.as_ref()).await.map(drop)
 }

@@ -23,6 +23,7 @@ use crate::{
 
 mod admin;
 mod checkout;
+mod money_back;
 mod money_out;
 mod phone;
 pub(crate) mod views;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/logout", post(log_out))
         .merge(checkout::routes())
         .merge(admin::routes())
+        .merge(money_back::routes())
         .merge(money_out::routes())
         .merge(phone::routes())
         .merge(files)

@@ -13,7 +13,7 @@ use crate::{
     config::Daraja,
     db::{new_id, now},
     idempotency::{self, Named, Seen},
-    metrics,
+    metrics, refunds,
     reply::{Failure, Reply, text},
     suppliers::{self, audit},
 };
@@ -343,6 +343,9 @@ pub(crate) async fn resolve(app: &App, admin: &Admin, id: &str, word: &Word) -> 
     .bind(id)
     .execute(&mut *tx)
     .await?;
+    if let Some(refund) = &row.refund_id {
+        refunds::paid_back(&mut tx, refund, status).await?;
+    }
     audit(&mut tx, &admin.0, "payout.resolved", id, Some(&row.status), Some(status), &reason).await?;
     let view = view(&mut tx, id).await?;
     tx.commit().await?;

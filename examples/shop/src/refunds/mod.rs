@@ -1,7 +1,8 @@
 //! Money that goes back to a customer: by a reversal, and by a payout only after a reversal was finally refused.
 //!
 //! `created` → `sending` → `accepted` or `unknown` → `settled`; `not_sent` if the request provably was not carried out, so
-//! that it may be made again; `paying_out` once a payout takes its place; `needs_person` where no program may go on.
+//! that it may be made again; `paying_out` once a payout takes its place; `needs_person` where no program may go on. A
+//! person's word ends it as `settled` or as `not_given_back`, after which the receipt can be refunded anew.
 
 use daraja::ReceiptNumber;
 use serde::{Deserialize, Serialize};
@@ -18,18 +19,20 @@ use crate::{
 };
 
 mod routes;
+mod word;
 mod work;
 
 pub(crate) use routes::routes;
+pub(crate) use word::{RefundWord, may_be_resolved, resolve};
 pub(crate) use work::{news, paid_back, retry, tidy};
 
 /// What is to be given back.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(crate) struct NewRefund {
-    /// The receipt of the payment. There is one refund for each.
+    /// The receipt of the payment. There is one refund for each, until a person has ended it as not given back.
     #[schema(example = "SG632NMUAB")]
     pub(crate) receipt: String,
-    /// Whole shillings, at most what was received; all of it if left out.
+    /// Whole shillings, at most what was received; all of it if left out, and all of it if it is no order's money.
     #[serde(default)]
     #[schema(value_type = Option<f64>)]
     pub(crate) amount: Option<payouts::Amount>,
@@ -48,10 +51,12 @@ pub(crate) struct Refund {
     payer: String,
     /// Whole shillings.
     pub(crate) amount: i64,
-    /// created, sending, accepted, unknown, `not_sent`, `paying_out`, settled or `needs_person`
+    /// created, sending, accepted, unknown, `not_sent`, `paying_out`, settled, `needs_person` or `not_given_back`
     pub(crate) state: String,
-    /// reversed, `already_reversed` or `paid_out`
+    /// reversed, `already_reversed`, `paid_out` or `by_word`
     pub(crate) outcome: Option<String>,
+    /// M-PESA's receipt of what went back, if a person told it.
+    pub(crate) back_receipt: Option<String>,
     /// Why it did not go on.
     pub(crate) reason: Option<String>,
     #[serde(skip, default)]
@@ -64,10 +69,19 @@ pub(crate) struct Refund {
     created_by: String,
     /// Milliseconds since 1970.
     pub(crate) created_at: i64,
+    #[serde(skip, default)]
+    sent_at: Option<i64>,
 }
 
-const COLUMNS: &str = "id, receipt, received_id, payer, amount, state, outcome, reason, conversation_id, \
-    originator_conversation_id, payout_id, created_by, created_at";
+impl Refund {
+    /// Since when Daraja could have told of it.
+    fn since(&self) -> i64 {
+        self.sent_at.unwrap_or(self.created_at)
+    }
+}
+
+const COLUMNS: &str = "id, receipt, received_id, payer, amount, state, outcome, back_receipt, reason, conversation_id, \
+    originator_conversation_id, payout_id, created_by, created_at, sent_at";
 
 fn refunds(before: &str, after: &str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!("{before} {COLUMNS} {after}"))
@@ -121,6 +135,10 @@ pub(crate) async fn request(
     let amount = wanted.amount.map_or(whole, payouts::Amount::shillings);
     if amount < 1 || amount > whole {
         let message = format!("At most KES {whole} can be given back: that is what was received.");
+        return Err(Failure::invalid("INVALID_AMOUNT", message));
+    }
+    if received.disposition == "to_refund" && amount < whole {
+        let message = format!("This money is not ours: all of it goes back, KES {whole}.");
         return Err(Failure::invalid("INVALID_AMOUNT", message));
     }
     let already = || Failure::conflict("ALREADY_REFUNDED", "There is a refund for this receipt already.");

@@ -3,7 +3,7 @@
 use axum::{extract::State, http::HeaderMap};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{NewRefund, Refund, list, lock, not_found, request, retry};
+use super::{NewRefund, Refund, RefundWord, list, lock, not_found, request, resolve, retry};
 use crate::{
     app::App,
     auth::Admin,
@@ -13,7 +13,11 @@ use crate::{
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(request_refund)).routes(routes!(list_refunds)).routes(routes!(retry_refund))
+    OpenApiRouter::new()
+        .routes(routes!(request_refund))
+        .routes(routes!(list_refunds))
+        .routes(routes!(retry_refund))
+        .routes(routes!(resolve_refund))
 }
 
 /// Gives money back: by a reversal, and by a payout to the payer's number only if the reversal is finally refused.
@@ -45,4 +49,18 @@ async fn retry_refund(State(app): State<App>, _: Admin, Id(id): Id) -> Answer<Re
     let mut tx = app.db.write().await?;
     let refund = lock(&mut tx, &id).await?.ok_or_else(not_found)?;
     Ok(Reply::new("Refund accepted", refund).with_status(axum::http::StatusCode::ACCEPTED))
+}
+
+/// Ends a refund by a person's word: one that needs a person at once, one that Daraja has not told of for a day as the
+/// organisation's statement shows it. What was not given back can be refunded anew.
+#[utoipa::path(post, path = "/api/payments/refunds/{id}/resolve", tag = "refunds", params(("id" = String, Path)),
+    request_body = RefundWord,
+    responses((status = 200, body = Reply<Refund>), Unauthorized, Forbidden, NotFound, Conflict, Invalid))]
+async fn resolve_refund(
+    State(app): State<App>,
+    admin: Admin,
+    Id(id): Id,
+    Body(body): Body<RefundWord>,
+) -> Answer<Refund> {
+    Ok(Reply::new("Refund resolved", resolve(&app, &admin, &id, &body).await?))
 }

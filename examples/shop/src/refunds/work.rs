@@ -1,10 +1,14 @@
 //! What becomes of a refund: the reversal that is sent once, and what Daraja tells of it.
 
+use std::time::Duration;
+
 use daraja::{
-    Kes, Reversal, ReversalOutcome, ReversalReason, ReversalResult, Shillings,
+    Accepted, Kes, Result as Told, Reversal, ReversalOutcome, ReversalReason, ReversalResult, Shillings,
+    reversal::Reversed,
     webhook::{Event, Reference},
 };
 use sqlx::AnyConnection;
+use tokio::time::sleep;
 
 use super::{Refund, lock, not_found};
 use crate::{app::App, db::now, metrics, payouts, reply::Failure};
@@ -57,12 +61,25 @@ async fn reverse(app: &App, id: &str) -> Result<(), Failure> {
     let reversal = request_of(app, &refund)?;
     tx.commit().await?;
     let outcome = app.daraja.client.send(&reversal).await;
-    let (state, reason, accepted) = match &outcome {
+    // Daraja's answer is not to be had twice.
+    for pause in [0_u64, 100, 500, 2_000, 5_000, 10_000, 20_000] {
+        sleep(Duration::from_millis(pause)).await;
+        match record(app, id, &outcome).await {
+            Ok(()) => break,
+            Err(error) => {
+                tracing::error!(event = "refund.not_recorded", refund = id, %error, "an answer could not be stored");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn record(app: &App, id: &str, outcome: &Told<Accepted>) -> sqlx::Result<()> {
+    let (state, reason, accepted) = match outcome {
         Ok(accepted) => ("accepted", None, Some(accepted)),
         Err(error) if error.outcome_unknown() => ("unknown", Some(error.to_string()), None),
         Err(error) => ("not_sent", Some(error.to_string()), None),
     };
-    tracing::info!(event = "refund.sent", refund = id, state, "a reversal was sent");
     let mut tx = app.db.write().await?;
     sqlx::query(
         "UPDATE refunds SET state = $1, reason = $2, conversation_id = $3, originator_conversation_id = $4
@@ -76,6 +93,7 @@ async fn reverse(app: &App, id: &str) -> Result<(), Failure> {
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;
+    tracing::info!(event = "refund.sent", refund = id, state, "a reversal was sent");
     Ok(())
 }
 
@@ -96,11 +114,18 @@ pub(crate) async fn news(tx: &mut AnyConnection, app: &App, reference: &str, eve
     let Some(refund) = lock(&mut *tx, reference).await? else { return Ok(false) };
     let Event::Result(result) = event else { return Ok(true) };
     let Some(result) = result.reversal() else { return Ok(true) };
-    if !refund.is_answered_by(&result) {
+    if !refund.is_named_by(&result) {
         tracing::error!(event = "refund.other_news", refund = refund.id, "news that is about another reversal");
         return Ok(true);
     }
     match &result.outcome {
+        ReversalOutcome::Reversed(reversed) if !refund.is_done_by(reversed) => {
+            tracing::error!(event = "refund.differs", refund = refund.id, "a reversal that is not what was asked for");
+            if !matches!(refund.state.as_str(), "settled" | "paying_out" | "not_given_back") {
+                let why = "M-PESA told of a reversal of another amount or of another receipt";
+                leave_to_a_person(tx, &refund, why).await?;
+            }
+        }
         ReversalOutcome::Reversed(_) => settle(tx, &refund, "reversed").await?,
         ReversalOutcome::AlreadyReversed => settle(tx, &refund, "already_reversed").await?,
         ReversalOutcome::Refused(failure) if matches!(refund.state.as_str(), "sending" | "accepted" | "unknown") => {
@@ -113,31 +138,31 @@ pub(crate) async fn news(tx: &mut AnyConnection, app: &App, reference: &str, eve
 }
 
 impl Refund {
-    /// Whether a result is about this reversal: by its ids, or if their telling was lost by the URL it came to; and what was
-    /// reversed must be what was asked for.
-    fn is_answered_by(&self, result: &ReversalResult) -> bool {
+    /// Whether a result is about this reversal: by its ids, or if their telling was lost by the URL it came to.
+    fn is_named_by(&self, result: &ReversalResult) -> bool {
         let conversation = result.conversation_id.as_ref().map(ToString::to_string);
         let originator = result.originator_conversation_id.as_ref().map(ToString::to_string);
         let named = self.conversation_id.is_some() || self.originator_conversation_id.is_some();
         let same = (conversation.is_some() && conversation == self.conversation_id)
             || (originator.is_some() && originator == self.originator_conversation_id);
-        if named && !same {
-            return false;
-        }
-        match &result.outcome {
-            ReversalOutcome::Reversed(reversed) => {
-                let amount = Kes::from_cents(self.amount.saturating_mul(100));
-                reversed.original_receipt.as_str() == self.receipt && reversed.amount.is_none_or(|told| told == amount)
-            }
-            _ => true,
-        }
+        same || !named
+    }
+
+    /// Whether what was reversed is what was asked for.
+    fn is_done_by(&self, reversed: &Reversed) -> bool {
+        let amount = Kes::from_cents(self.amount.saturating_mul(100));
+        reversed.original_receipt.as_str() == self.receipt && reversed.amount.is_none_or(|told| told == amount)
     }
 }
 
 /// The money is back. This is never left.
-async fn settle(tx: &mut AnyConnection, refund: &Refund, outcome: &str) -> sqlx::Result<()> {
+pub(super) async fn settle(tx: &mut AnyConnection, refund: &Refund, outcome: &str) -> sqlx::Result<()> {
+    if refund.state == "not_given_back" {
+        stop_the_next(tx, refund).await?;
+    }
     let settled = sqlx::query(
-        "UPDATE refunds SET state = 'settled', outcome = $1, reason = NULL, settled_at = $2 WHERE id = $3 AND state <> 'settled'",
+        "UPDATE refunds SET state = CASE WHEN state = 'not_given_back' THEN state ELSE 'settled' END, outcome = $1,
+         reason = NULL, settled_at = $2 WHERE id = $3 AND state <> 'settled' AND outcome IS NULL",
     )
     .bind(outcome)
     .bind(now())
@@ -154,20 +179,33 @@ async fn settle(tx: &mut AnyConnection, refund: &Refund, outcome: &str) -> sqlx:
             "a reversal was told refused and then done: it may be given back twice"
         );
     }
-    sqlx::query("UPDATE received SET disposition = 'refunded' WHERE id = $1")
-        .bind(&refund.received_id)
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query(
-        "UPDATE orders SET state = 'refunded' WHERE state = 'paid' AND paid_by =
-         (SELECT payment_id FROM received WHERE id = $1 AND reason IS NULL)",
-    )
-    .bind(&refund.received_id)
-    .execute(&mut *tx)
-    .await?;
+    // Of what is given back in part, the rest is still the order's.
+    let whole = "SELECT id FROM received WHERE id = $1 AND COALESCE(amount_cents, 0) / 100 <= $2";
+    let refunded = format!("UPDATE received SET disposition = 'refunded' WHERE id IN ({whole})");
+    let order = format!(
+        "UPDATE orders SET state = 'refunded' WHERE state = 'paid' AND paid_by IN
+         (SELECT payment_id FROM received WHERE id IN ({whole}) AND reason IS NULL)"
+    );
+    for sql in [refunded, order] {
+        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&refund.received_id).bind(refund.amount).execute(&mut *tx).await?;
+    }
     metrics::refund_ended(outcome);
     tracing::info!(event = "refund.settled", refund = refund.id, outcome, "money was given back");
     Ok(())
+}
+
+/// A person has said that it was not given back, and it was: another refund of the same receipt must not begin.
+async fn stop_the_next(tx: &mut AnyConnection, refund: &Refund) -> sqlx::Result<()> {
+    tracing::error!(event = "refund.contradictory", refund = refund.id, "it was given back, against a person's word");
+    sqlx::query(
+        "UPDATE refunds SET state = 'needs_person', reason = 'it was given back before, against a person''s word'
+         WHERE received_id = $1 AND id <> $2 AND state IN ('created', 'not_sent')",
+    )
+    .bind(&refund.received_id)
+    .bind(&refund.id)
+    .execute(tx)
+    .await
+    .map(drop)
 }
 
 /// The money stays with us, finally: a payout takes the reversal's place, if it is sure that there is such money. It is not
@@ -219,7 +257,8 @@ async fn pay_out_instead(tx: &mut AnyConnection, app: &App, refund: &Refund, rea
 pub(crate) async fn paid_back(tx: &mut AnyConnection, id: &str, status: &str) -> sqlx::Result<()> {
     let Some(refund) = lock(&mut *tx, id).await? else { return Ok(()) };
     if status == "completed" {
-        return settle(tx, &Refund { state: "accepted".to_owned(), ..refund }, "paid_out").await;
+        let state = if refund.state == "paying_out" { "accepted".to_owned() } else { refund.state.clone() };
+        return settle(tx, &Refund { state, ..refund }, "paid_out").await;
     }
     sqlx::query("UPDATE refunds SET state = 'needs_person', reason = 'the payout failed' WHERE id = $1 AND state = 'paying_out'")
         .bind(id)

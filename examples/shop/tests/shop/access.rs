@@ -23,7 +23,7 @@ const FOR_CUSTOMERS: [(&str, &str); 7] = [
 ];
 
 /// Everything that is for admins.
-const FOR_ADMINS: [(&str, &str); 16] = [
+const FOR_ADMINS: [(&str, &str); 17] = [
     ("POST", "/api/admins"),
     ("GET", "/api/payments"),
     ("GET", "/api/payments/received"),
@@ -36,6 +36,7 @@ const FOR_ADMINS: [(&str, &str); 16] = [
     ("PUT", "/api/payments/supplier/{id}/update-mpesa"),
     ("POST", "/api/payments/refund"),
     ("GET", "/api/payments/refunds"),
+    ("POST", "/api/payments/refunds/{id}/resolve"),
     ("POST", "/api/payments/refunds/{id}/retry"),
     ("GET", "/api/suppliers"),
     ("POST", "/api/suppliers"),

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Every route that reads a body.
-const READING: [(&str, &str); 12] = [
+const READING: [(&str, &str); 13] = [
     ("POST", "/api/auth/login"),
     ("POST", "/api/auth/register"),
     ("POST", "/api/admins"),
@@ -18,6 +18,7 @@ const READING: [(&str, &str); 12] = [
     ("POST", "/api/payments/mpesa/query"),
     ("POST", "/api/payments/00000000-0000-4000-8000-000000000000/receipt"),
     ("POST", "/api/payments/refund"),
+    ("POST", "/api/payments/refunds/00000000-0000-4000-8000-000000000000/resolve"),
     ("POST", "/api/payments/supplier/payout"),
     ("POST", "/api/payments/supplier/payouts/00000000-0000-4000-8000-000000000000/resolve"),
     ("PUT", "/api/payments/supplier/00000000-0000-4000-8000-000000000000/update-mpesa"),

@@ -197,6 +197,18 @@ async fn refunds(world: &World, contract: &Contract, customer: &str, admin: &str
     post(&retry, json!({})).await.ok(202);
     eventually("the money is back", async || list().await["items"][0]["state"] == "settled").await;
     post(&retry, json!({})).await.fails(409, "NOT_TO_BE_RETRIED");
+    // One that Daraja tells nothing of.
+    world.simulator.fault(Route::Reversal, Fault::ResetBefore);
+    let id = order(contract, customer).await;
+    world.shop.pay(customer, &id, PHONE).await.ok(200);
+    let paid = world.shop.until(customer, &id, "completed").await;
+    let requested = post(path, refund(&paid["payment_reference"])).await.ok(202);
+    eventually("it is unknown", async || list().await["items"][0]["state"] == "unknown").await;
+    let resolve = format!("/api/payments/refunds/{}/resolve", text(&requested["id"]));
+    let word = json!({"outcome": "not_given_back", "reason": "The statement does not show it"});
+    post(&resolve, word.clone()).await.fails(409, "NOT_TO_BE_RESOLVED");
+    world.database.execute("UPDATE refunds SET sent_at = sent_at - 86400000").await;
+    post(&resolve, word).await.ok(200);
 }
 
 #[tokio::test]

@@ -206,12 +206,138 @@ async fn a_reversal_that_provably_was_not_sent_can_be_sent_again() {
 }
 
 #[tokio::test]
-async fn a_part_is_given_back_and_a_wrong_amount_goes_back_whole() {
+async fn a_part_of_an_order_is_given_back_and_the_order_stays_paid() {
     let world = World::with(quick(), Options::default()).await;
-    let (_, _, receipt) = paid(&world, 500).await;
+    let (token, order, receipt) = paid(&world, 500).await;
     let (shop, admin) = (&world.shop, world.shop.admin().await);
-    shop.post(PATH, &admin, json!({"receipt": receipt, "amount": 200.00, "reason": "One was broken"})).await.ok(202);
+    let part = json!({"receipt": receipt, "amount": 200.00, "reason": "One was broken"});
+    shop.post(PATH, &admin, part.clone()).await.ok(202);
     until(&world, &admin, "settled").await;
     assert_eq!(world.simulator.reversals()[0].amount.get(), 200);
+    let told = shop.get(&format!("/api/orders/{order}"), &token).await.ok(200);
+    assert_eq!(told["state"], "paid");
+    assert_eq!(world.value("SELECT COUNT(*) FROM received WHERE disposition = 'order'").await, 1);
+    shop.post(PATH, &admin, part).await.fails(409, "ALREADY_REFUNDED");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn money_that_is_no_orders_goes_back_whole() {
+    let world = World::new().await;
+    let (_, _, receipt) = paid(&world, 500).await;
+    let (shop, admin) = (&world.shop, world.shop.admin().await);
+    world.database.execute("UPDATE received SET disposition = 'to_refund', reason = 'second_payment'").await;
+    let part = json!({"receipt": receipt, "amount": 499, "reason": "?"});
+    shop.post(PATH, &admin, part).await.fails(422, "INVALID_AMOUNT");
+    shop.post(PATH, &admin, json!({"receipt": receipt, "amount": 500, "reason": "?"})).await.ok(202);
+    until(&world, &admin, "settled").await;
+    assert_eq!(world.value("SELECT COUNT(*) FROM received WHERE disposition = 'refunded'").await, 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_reversal_of_another_amount_or_receipt_is_for_a_person() {
+    let other = [json!({"Key": "Amount", "Value": 49}), json!({"Key": "OriginalTransactionID", "Value": "UKTEST2009"})];
+    for (other, key) in other.into_iter().zip(["Amount", "OriginalTransactionID"]) {
+        let world = World::new().await;
+        let (_, _, receipt) = paid(&world, 50).await;
+        let admin = world.shop.admin().await;
+        let id = adrift(&world, &admin, &receipt).await;
+        let said = [json!({"Key": "Amount", "Value": 50}), json!({"Key": "OriginalTransactionID", "Value": receipt})];
+        let rest = said.into_iter().filter(|one| one["Key"] != key);
+        let parameters: Vec<_> = rest.chain([other]).collect();
+        let result = json!({"ResultCode": 0, "ConversationID": "AG_1", "TransactionID": "UKTEST2008",
+            "ResultParameters": {"ResultParameter": parameters}});
+        assert_eq!(told(&world, &id, result).await, 200);
+        let left = until(&world, &admin, "needs_person").await;
+        assert_eq!(left["reason"], "M-PESA told of a reversal of another amount or of another receipt", "{key}");
+        assert_eq!(world.value("SELECT COUNT(*) FROM payouts").await, 0);
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_person_says_what_became_of_a_refund_that_does_not_go_on() {
+    let world = World::new().await;
+    let (token, order, receipt) = paid(&world, 50).await;
+    let (shop, admin) = (&world.shop, world.shop.admin().await);
+    let id = adrift(&world, &admin, &receipt).await;
+    let path = format!("{PATH}s/{id}/resolve");
+    let not_back = json!({"outcome": "not_given_back", "reason": "The statement does not show it"});
+    // Daraja may still tell of it.
+    shop.post(&path, &admin, not_back.clone()).await.fails(409, "NOT_TO_BE_RESOLVED");
+    world.database.execute("UPDATE refunds SET sent_at = sent_at - 86400000").await;
+    for wrong in [
+        json!({"outcome": "given_back", "reason": "?"}),
+        json!({"outcome": "given_back", "receipt": "no receipt", "reason": "?"}),
+        json!({"outcome": "not_given_back", "receipt": "UKTEST2008", "reason": "?"}),
+        json!({"outcome": "maybe", "reason": "?"}),
+    ] {
+        shop.post(&path, &admin, wrong).await.fails(422, "INVALID_OUTCOME");
+    }
+    let ended = shop.post(&path, &admin, not_back.clone()).await.ok(200);
+    assert_eq!((&ended["state"], &ended["outcome"]), (&json!("not_given_back"), &Value::Null));
+    shop.post(&path, &admin, not_back).await.fails(409, "NOT_TO_BE_RESOLVED");
+    assert_eq!(world.value("SELECT COUNT(*) FROM audit WHERE what = 'refund.resolved'").await, 1);
+
+    // The receipt is free for another refund, and where that needs a person there is no day to wait.
+    let again = adrift(&world, &admin, &receipt).await;
+    assert_ne!(again, id);
+    assert_eq!(told(&world, &again, json!({"ResultCode": "R000002", "ConversationID": "AG_2"})).await, 200);
+    until(&world, &admin, "needs_person").await;
+    eventually("it is counted", async || shop.metric("shop_refunds_need_person").await > 0.5).await;
+    let back = json!({"outcome": "given_back", "receipt": "uktest2008", "reason": "Done in the portal"});
+    let ended = shop.post(&format!("{PATH}s/{again}/resolve"), &admin, back).await.ok(200);
+    assert_eq!(
+        (&ended["state"], &ended["outcome"], &ended["back_receipt"]),
+        (&json!("settled"), &json!("by_word"), &json!("UKTEST2008"))
+    );
+    assert_eq!(shop.get(&format!("/api/orders/{order}"), &token).await.ok(200)["state"], "refunded");
+    let refund = json!({"receipt": receipt, "reason": "Out of stock"});
+    shop.post(PATH, &admin, refund).await.fails(409, "ALREADY_REFUNDED");
+    assert_eq!((world.simulator.reversals().len(), world.simulator.payouts().len()), (0, 0));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_was_given_back_against_a_persons_word_is_not_given_back_again() {
+    let world = World::new().await;
+    let (_, _, receipt) = paid(&world, 50).await;
+    let (shop, admin) = (&world.shop, world.shop.admin().await);
+    let id = adrift(&world, &admin, &receipt).await;
+    world.database.execute("UPDATE refunds SET sent_at = sent_at - 86400000").await;
+    let not_back = json!({"outcome": "not_given_back", "reason": "The statement does not show it"});
+    shop.post(&format!("{PATH}s/{id}/resolve"), &admin, not_back).await.ok(200);
+    for _ in 0..3 {
+        world.simulator.fault(Route::Reversal, Fault::Throttled(None));
+    }
+    shop.post(PATH, &admin, json!({"receipt": receipt, "reason": "Out of stock"})).await.ok(202);
+    until(&world, &admin, "not_sent").await;
+    let done = json!({"ResultCode": 0, "ConversationID": "AG_1", "ResultParameters": {"ResultParameter": [
+        {"Key": "Amount", "Value": 50}, {"Key": "OriginalTransactionID", "Value": receipt}]}});
+    for _ in 0..2 {
+        assert_eq!(told(&world, &id, done.clone()).await, 200);
+    }
+    until(&world, &admin, "needs_person").await;
+    assert_eq!(world.value("SELECT COUNT(*) FROM received WHERE disposition = 'refunded'").await, 1);
+    assert_eq!(world.value("SELECT COUNT(*) FROM refunds WHERE outcome = 'reversed'").await, 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_persons_word_on_a_refunds_payout_ends_the_refund() {
+    let world = World::new().await;
+    let (_, _, receipt) = paid(&world, 50).await;
+    let (shop, admin) = (&world.shop, world.shop.admin().await);
+    world.simulator.every_recipient().result_lost();
+    let id = adrift(&world, &admin, &receipt).await;
+    assert_eq!(told(&world, &id, json!({"ResultCode": 8, "ConversationID": "AG_1"})).await, 200);
+    let payout = text(&until(&world, &admin, "paying_out").await["payout_id"]);
+    eventually("the money has left", async || world.simulator.payouts().len() == 1).await;
+    world.database.execute("UPDATE payouts SET created_at = created_at - 86400000").await;
+    let word =
+        json!({"outcome": "paid", "receipt": world.simulator.payouts()[0].receipt.to_string(), "reason": "Seen"});
+    shop.post(&format!("/api/payments/supplier/payouts/{payout}/resolve"), &admin, word).await.ok(200);
+    assert_eq!(until(&world, &admin, "settled").await["outcome"], "paid_out");
     world.end().await;
 }

@@ -155,27 +155,56 @@ pub(crate) struct Refund {
     pub(crate) masked: String,
     /// How much.
     pub(crate) amount: Kes,
-    /// The receipt of the payment.
-    pub(crate) receipt: String,
+    /// The receipt of the payment; none if only a query has told of it.
+    pub(crate) receipt: Option<String>,
+    /// The receipt that was typed for it: the payment's id is in `POST /admin/payments/{id}/receipt`.
+    pub(crate) missing: Field,
+    /// The payment that brought it.
+    pub(crate) payment_id: String,
     /// Why it is to be given back: "Paid twice".
     pub(crate) why: String,
     /// How far it is.
     pub(crate) state: RefundState,
+    /// Why it does not go on.
+    pub(crate) stuck: Option<String>,
+    /// The id in `POST /admin/refunds/{id}/outcome`.
+    pub(crate) refund_id: String,
+    /// Whether an admin may say what became of it.
+    pub(crate) may_be_resolved: bool,
+    /// What was typed about that.
+    pub(crate) outcome: Outcome,
     /// Sent back with the form, so that a form sent twice pays once.
     pub(crate) idempotency_key: String,
     /// The note that was typed.
     pub(crate) note: Field,
 }
 
+/// What an admin says became of a refund.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// `given_back`, `not_given_back` or nothing yet.
+    pub(crate) given_back: Field,
+    /// M-PESA's receipt of what went back; it is needed with `given_back`.
+    pub(crate) receipt: Field,
+    /// Where the admin saw it.
+    pub(crate) reason: Field,
+}
+
 /// How far a refund is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum RefundState {
+    /// An admin must find the receipt first: without one nothing can be given back.
+    NoReceipt,
     /// An admin must decide.
     Due,
     /// On its way: it must not be sent again.
     Pending,
+    /// It is not known whether M-PESA has it: it must not be sent again.
+    Unknown,
     /// M-PESA refused it for certain: it may be sent again.
     Failed,
+    /// No program may go on: a person must see what became of it.
+    NeedsPerson,
 }
 
 impl RefundState {
@@ -183,7 +212,10 @@ impl RefundState {
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Due => "To refund",
+            Self::NoReceipt => "Receipt missing",
             Self::Pending => "On its way",
+            Self::Unknown => "Not known",
+            Self::NeedsPerson => "Needs a person",
             Self::Failed => "Refund failed",
         }
     }
@@ -191,9 +223,9 @@ impl RefundState {
     /// How it looks.
     pub(crate) fn tone(self) -> Tone {
         match self {
-            Self::Due => Tone::Care,
+            Self::Due | Self::NoReceipt | Self::Unknown => Tone::Care,
             Self::Pending => Tone::Calm,
-            Self::Failed => Tone::Bad,
+            Self::Failed | Self::NeedsPerson => Tone::Bad,
         }
     }
 }
