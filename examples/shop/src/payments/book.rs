@@ -97,7 +97,14 @@ async fn book(tx: &mut AnyConnection, order: &Order, payment: &Payment, money: &
                 };
             }
             // An admin has entered it for another payment, which is as unknown as before.
-            Some(known) if known.yields_to(money) => take_away(tx, &known).await?,
+            Some(known) if known.yields_to(money) => {
+                take_away(tx, &known).await?;
+                if is_given_back(tx, &known).await? {
+                    move_to(tx, &known, payment).await?;
+                    return correct(tx, order, payment, money, &known).await.map(Some);
+                }
+                sqlx::query("DELETE FROM received WHERE id = $1").bind(&known.id).execute(&mut *tx).await?;
+            }
             Some(_) => return Ok(None),
             None => {}
         }
@@ -173,11 +180,28 @@ async fn take_away(tx: &mut AnyConnection, known: &Booked) -> sqlx::Result<()> {
         payment = known.payment_id,
         "an admin had entered another payment's receipt"
     );
-    sqlx::query("DELETE FROM received WHERE id = $1").bind(&known.id).execute(&mut *tx).await?;
     let Some(id) = &known.payment_id else { return Ok(()) };
     let Some((order, payment)) = lock_both(&mut *tx, id).await? else { return Ok(()) };
     open_again(&mut *tx, &payment.id, &order.id).await?;
     unsettle(tx, &payment).await
+}
+
+/// Whether a refund of it was begun: it then stays with that refund.
+async fn is_given_back(tx: &mut AnyConnection, known: &Booked) -> sqlx::Result<bool> {
+    let (count,): (i64,) =
+        sqlx::query_as("SELECT COUNT(*) FROM refunds WHERE received_id = $1").bind(&known.id).fetch_one(tx).await?;
+    Ok(count > 0)
+}
+
+async fn move_to(tx: &mut AnyConnection, known: &Booked, payment: &Payment) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE received SET payment_id = $1, disposition = 'to_refund', reason = 'other_request' WHERE id = $2",
+    )
+    .bind(&payment.id)
+    .bind(&known.id)
+    .execute(tx)
+    .await
+    .map(drop)
 }
 
 /// An order whose money was not its own.

@@ -75,6 +75,26 @@ async fn a_receipt_that_was_entered_for_the_wrong_payment_goes_to_the_one_that_d
 }
 
 #[tokio::test]
+async fn money_that_is_being_given_back_stays_with_its_refund_whoever_it_is_from() {
+    let (world, token) = silent().await;
+    let shop = &world.shop;
+    let (wrong, first) = unknown(&world, &token, PHONE).await;
+    let (right, second) = unknown(&world, &token, "254700000055").await;
+    enter(&world, &first, "UKTEST0001").await;
+    let refund = json!({"receipt": "UKTEST0001", "reason": "Out of stock"});
+    shop.post("/api/payments/refund", &shop.admin().await, refund).await.ok(202);
+    assert_eq!(deliver(&world, &second, &success(&last_id(&world), 10, Some("UKTEST0001"))).await, 200);
+
+    assert_eq!(world.value("SELECT COUNT(*) FROM deliveries WHERE due_at IS NOT NULL").await, 0);
+    let told = shop.verify(&token, &right).await;
+    assert_eq!((&told["status"], &told["reason"]), (&json!("failed"), &json!("to_refund")));
+    assert_eq!(shop.verify(&token, &wrong).await["status"], "pending");
+    assert_eq!(world.value("SELECT COUNT(*) FROM received WHERE disposition = 'to_refund'").await, 1);
+    assert_eq!(world.value("SELECT COUNT(*) FROM received").await, 1);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn the_receipt_that_daraja_tells_takes_the_place_of_one_that_was_mistyped() {
     let (world, token) = silent().await;
     let (order, payment) = unknown(&world, &token, PHONE).await;
