@@ -6,6 +6,8 @@ CREATE TABLE users (
     email         TEXT NOT NULL UNIQUE,
     password_hash TEXT NOT NULL,
     role          TEXT NOT NULL CHECK (role IN ('customer', 'admin')),
+    -- The admin who made this one; null for the first admins and for customers.
+    created_by    TEXT,
     created_at    BIGINT NOT NULL
 );
 
@@ -117,6 +119,7 @@ CREATE TABLE payouts (
     reason       TEXT,
     created_by   TEXT NOT NULL,
     approved_by  TEXT,
+    approved_at  BIGINT,
     -- When the next step is due; null if there is none.
     due_at       BIGINT,
     version      BIGINT NOT NULL DEFAULT 0,

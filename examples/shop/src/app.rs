@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRef},
+    extract::DefaultBodyLimit,
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -43,12 +43,6 @@ pub(crate) struct App {
     /// Whether browsers reach it by https: cookies then never travel in the clear.
     pub(crate) is_https: bool,
     tasks: TaskTracker,
-}
-
-impl FromRef<App> for Tokens {
-    fn from_ref(app: &App) -> Self {
-        app.tokens.clone()
-    }
 }
 
 impl App {

@@ -8,7 +8,7 @@ use argon2::{
 };
 use aws_lc_rs::hmac;
 use axum::{
-    extract::{FromRef, FromRequestParts},
+    extract::FromRequestParts,
     http::{HeaderMap, StatusCode, header::AUTHORIZATION, header::COOKIE, request::Parts},
 };
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode, errors::ErrorKind};
@@ -17,8 +17,10 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use utoipa::ToSchema;
 
 use crate::{
+    app::App,
     db::{Db, new_id, now},
     reply::Failure,
+    suppliers::audit,
 };
 
 /// How long a token or a page's session lasts, in seconds.
@@ -46,6 +48,10 @@ impl Role {
             Self::Customer => "customer",
             Self::Admin => "admin",
         }
+    }
+
+    fn read(word: &str) -> Self {
+        if word == Self::Admin.as_str() { Self::Admin } else { Self::Customer }
     }
 }
 
@@ -151,14 +157,21 @@ impl Tokens {
     }
 }
 
-impl<S> FromRequestParts<S> for User
-where
-    Tokens: FromRef<S>,
-    S: Send + Sync,
-{
+impl User {
+    /// As the database knows it now, with the email address: a token outlives neither its user nor the user's role.
+    pub(crate) async fn still(self, db: &Db) -> sqlx::Result<Option<(Self, String)>> {
+        let found: Option<(String, String)> = sqlx::query_as("SELECT role, email FROM users WHERE id = $1")
+            .bind(&self.id)
+            .fetch_optional(db.pool())
+            .await?;
+        Ok(found.map(|(role, email)| (Self { role: Role::read(&role), ..self }, email)))
+    }
+}
+
+impl FromRequestParts<App> for User {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token =
             header.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
@@ -166,19 +179,18 @@ where
             let message = "Log in first, and send the token: Authorization: Bearer …";
             return Err(Failure::new(StatusCode::UNAUTHORIZED, "TOKEN_MISSING", message));
         };
-        Tokens::from_ref(state).check(token.trim(), Audience::Api)
+        let user = app.tokens.check(token.trim(), Audience::Api)?;
+        user.still(&app.db).await?.map(|(user, _)| user).ok_or_else(|| {
+            Failure::new(StatusCode::UNAUTHORIZED, "TOKEN_INVALID", "This token is nobody's any more: log in again.")
+        })
     }
 }
 
-impl<S> FromRequestParts<S> for Admin
-where
-    Tokens: FromRef<S>,
-    S: Send + Sync,
-{
+impl FromRequestParts<App> for Admin {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        User::from_request_parts(parts, state).await.and_then(Self::of)
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        User::from_request_parts(parts, app).await.and_then(Self::of)
     }
 }
 
@@ -246,7 +258,7 @@ pub(crate) async fn log_in(db: &Db, email: &str, password: &str) -> Result<(Stri
     let same = verify(password.to_owned(), hash).await;
     match found {
         Some((id, role, _)) if same => {
-            let role = if role == Role::Admin.as_str() { Role::Admin } else { Role::Customer };
+            let role = Role::read(&role);
             tracing::info!(event = "login.succeeded", user = id, "logged in");
             Ok((id, role))
         }
@@ -258,20 +270,37 @@ pub(crate) async fn log_in(db: &Db, email: &str, password: &str) -> Result<(Stri
     }
 }
 
-/// Adds somebody. `false` if the address is taken.
+/// Adds somebody whom no admin made. `false` if the address is taken.
 pub(crate) async fn add_user(db: &Db, id: &str, email: &str, password: &str, role: Role) -> Result<bool, Failure> {
+    add_made_by(db, id, email, password, role, None).await
+}
+
+/// Adds somebody, and notes the admin who did. `false` if the address is taken.
+pub(crate) async fn add_made_by(
+    db: &Db,
+    id: &str,
+    email: &str,
+    password: &str,
+    role: Role,
+    maker: Option<&Admin>,
+) -> Result<bool, Failure> {
     let hash = hash(password.to_owned()).await?;
     let mut tx = db.write().await?;
     let added = sqlx::query(
-        "INSERT INTO users (id, email, password_hash, role, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        "INSERT INTO users (id, email, password_hash, role, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT DO NOTHING",
     )
     .bind(id)
     .bind(email.trim().to_lowercase())
     .bind(hash)
     .bind(role.as_str())
+    .bind(maker.map(|maker| &maker.0.id))
     .bind(now())
     .execute(&mut *tx)
     .await?;
+    if let (Some(maker), 1) = (maker, added.rows_affected()) {
+        audit(&mut tx, &maker.0, "admin.added", id, None, None, "added by an admin").await?;
+    }
     tx.commit().await?;
     Ok(added.rows_affected() == 1)
 }

@@ -190,7 +190,7 @@ pub(crate) struct Person {
     role: Role,
 }
 
-async fn add_person(app: &App, new: &NewUser, role: Role) -> Answer<Person> {
+async fn add_person(app: &App, new: &NewUser, role: Role, maker: Option<&Admin>) -> Answer<Person> {
     let email = text("email", &new.email, 200)?.to_lowercase();
     let is_address = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
     if !is_address || email.contains(char::is_whitespace) {
@@ -200,7 +200,7 @@ async fn add_person(app: &App, new: &NewUser, role: Role) -> Answer<Person> {
         return Err(Failure::invalid("INVALID_PASSWORD", "A password has 12 to 200 characters."));
     }
     let id = new_id();
-    if !auth::add_user(&app.db, &id, &email, &new.password, role).await? {
+    if !auth::add_made_by(&app.db, &id, &email, &new.password, role, maker).await? {
         return Err(Failure::conflict("EMAIL_TAKEN", "Somebody has this email address already: log in."));
     }
     tracing::info!(event = "user.added", user = id, role = role.as_str(), "somebody can log in now");
@@ -216,14 +216,14 @@ async fn register(
     Body(body): Body<NewUser>,
 ) -> Answer<Person> {
     app.limits.log_in(client)?;
-    add_person(&app, &body, Role::Customer).await
+    add_person(&app, &body, Role::Customer, None).await
 }
 
-/// Adds an admin.
+/// Adds an admin, who cannot approve what whoever added it asks for, and not the other way round.
 #[utoipa::path(post, path = "/api/admins", tag = "admin", request_body = NewUser,
     responses((status = 201, body = Reply<Person>), Unauthorized, Forbidden, Conflict, Invalid))]
-async fn add_admin(State(app): State<App>, _: Admin, Body(body): Body<NewUser>) -> Answer<Person> {
-    add_person(&app, &body, Role::Admin).await
+async fn add_admin(State(app): State<App>, admin: Admin, Body(body): Body<NewUser>) -> Answer<Person> {
+    add_person(&app, &body, Role::Admin, Some(&admin)).await
 }
 
 /// How the shop is.

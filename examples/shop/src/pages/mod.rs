@@ -75,19 +75,15 @@ impl FromRequestParts<App> for Visit {
         let user = app.tokens.check(token, Audience::Page).ok();
         let guest = || auth::cookie(&parts.headers, GUEST).map_or_else(new_id, str::to_owned);
         let session = user.as_ref().map_or_else(guest, |user| user.session.clone());
-        let email: Option<(String,)> = match &user {
-            Some(user) => {
-                let found = sqlx::query_as("SELECT email FROM users WHERE id = $1").bind(&user.id);
-                found.fetch_optional(app.db.pool()).await?
-            }
-            None => None,
-        };
         // Whoever was removed since is nobody.
-        let user = user.filter(|_| email.is_some());
+        let (user, email) = match user {
+            Some(user) => user.still(&app.db).await?.unzip(),
+            None => (None, None),
+        };
         Ok(Self {
             app: app.clone(),
             user,
-            email: email.map(|(email,)| email).unwrap_or_default(),
+            email: email.unwrap_or_default(),
             session,
             path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
             notice: parts.uri.query().and_then(words::notice),

@@ -6,7 +6,7 @@ use super::{
         Field, Kes,
         payouts::{
             ConfirmPayoutPage, NewPayoutPage, NumberChange, PayoutAction, PayoutOutcomePage, PayoutRow, PayoutState,
-            PayoutsPage, Supplier as SupplierView, SupplierChoice, SuppliersPage,
+            PayoutsPage, Supplier as SupplierView, SupplierChoice, SuppliersPage, ToCompare,
         },
     },
     words,
@@ -16,7 +16,7 @@ use crate::{
     auth::Admin,
     db::{new_id, now},
     idempotency::Named,
-    payouts::{self, Amount, NewPayout, PayoutView, Word},
+    payouts::{self, Amount, Equal, Guard, NewPayout, PayoutView, Word},
     reply::{Failure, Page},
     suppliers::{self, NewNumber, Supplier},
 };
@@ -28,6 +28,7 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::json;
+use sqlx::FromRow;
 
 /// After this an admin may say what became of a payout, in milliseconds.
 const LONG: i64 = 86_400_000;
@@ -57,6 +58,7 @@ async fn list(visit: Visit) -> Response {
         let version = version(&visit.app).await?;
         let list = payouts::list(&visit.app, part, filter.map(PayoutState::word)).await?;
         let pages = list.total.saturating_add(i64::from(per_page)).saturating_sub(1).checked_div(i64::from(per_page));
+        let waiting = waiting(visit).await?;
         shown(&PayoutsPage {
             shell: visit.shell(),
             filter,
@@ -65,7 +67,7 @@ async fn list(visit: Visit) -> Response {
             per_page: i64::from(per_page),
             total: list.total,
             version,
-            payouts: list.items.into_iter().map(|payout| row(visit, &admin, payout)).collect(),
+            payouts: list.items.into_iter().map(|payout| row(visit, &admin, &waiting, payout)).collect(),
         })
     })
     .await
@@ -89,7 +91,27 @@ async fn version(app: &App) -> sqlx::Result<String> {
     Ok(parts.join("."))
 }
 
-fn row(visit: &Visit, admin: &Admin, payout: PayoutView) -> PayoutRow {
+#[derive(FromRow)]
+struct Waiting {
+    id: String,
+    number: String,
+    changed_at: i64,
+    changed_by: String,
+}
+
+/// What whoever approves has to compare: the numbers in full, and who changed them when.
+async fn waiting(visit: &Visit) -> sqlx::Result<Vec<Waiting>> {
+    sqlx::query_as(
+        "SELECT p.id, p.number, s.changed_at, COALESCE(u.email, s.changed_by) AS changed_by FROM payouts p
+         JOIN suppliers s ON s.id = p.supplier_id LEFT JOIN users u ON u.id = s.changed_by
+         WHERE p.status = 'awaiting_approval'",
+    )
+    .fetch_all(visit.app.db.pool())
+    .await
+}
+
+fn row(visit: &Visit, admin: &Admin, waiting: &[Waiting], payout: PayoutView) -> PayoutRow {
+    let waiting = waiting.iter().find(|waiting| waiting.id == payout.id);
     let state =
         PayoutState::ALL.into_iter().find(|state| state.word() == payout.status).unwrap_or(PayoutState::Pending);
     let own = payout.created_by == visit.email || payout.created_by == admin.0.id;
@@ -110,6 +132,12 @@ fn row(visit: &Visit, admin: &Admin, payout: PayoutView) -> PayoutRow {
         receipt: payout.receipt,
         by: payout.created_by,
         approved_by: payout.approved_by,
+        contradictory: payout.contradictory == 1,
+        to_compare: waiting.map(|waiting| ToCompare {
+            number: words::spelled(&waiting.number),
+            when: words::time(waiting.changed_at),
+            by: waiting.changed_by.clone(),
+        }),
         action,
     }
 }
@@ -144,6 +172,8 @@ async fn confirm(visit: Visit, request: Request) -> Response {
         }
         if let (Some(chosen), Ok(parsed), None) = (&chosen, &parsed, &notes.error) {
             let changed = change(visit, chosen).await?;
+            let mut connection = visit.app.db.pool().acquire().await?;
+            let is_second = payouts::is_equal_to_another(&mut connection, &chosen.id, parsed.shillings()).await?;
             return shown(&ConfirmPayoutPage {
                 shell: visit.shell(),
                 supplier_id: chosen.id.clone(),
@@ -152,6 +182,7 @@ async fn confirm(visit: Visit, request: Request) -> Response {
                 amount: Kes(parsed.shillings()),
                 notes: notes.value,
                 changed,
+                is_second,
                 idempotency_key: new_id(),
             });
         }
@@ -194,7 +225,10 @@ async fn send(visit: Visit, request: Request) -> Response {
             }
         };
         let named = Named::new(&admin.0, "payout", form.get("idempotency_key"), &wanted);
-        match payouts::request(&visit.app, &admin, &wanted, Some(&named)).await {
+        let equal = if form.get("second") == "yes" { Equal::Meant } else { Equal::Refused };
+        let number = form.get("number").parse::<daraja::Msisdn>().map(|number| number.to_string()).unwrap_or_default();
+        let guard = Guard::Page { named: &named, number: &number, equal };
+        match payouts::request(&visit.app, &admin, &wanted, guard).await {
             Ok(reply) if reply.data.status == "awaiting_approval" => go("/admin/payouts?done=payout_waits"),
             Ok(_) => go("/admin/payouts?done=payout"),
             Err(failure) if failure.status.is_server_error() => Err(failure),
@@ -243,7 +277,7 @@ async fn outcome_page(
 ) -> Result<PayoutOutcomePage, Failure> {
     let admin = visit.admin()?;
     let id = crate::reply::id(id).ok_or_else(payouts::not_found)?;
-    let payout = row(visit, &admin, payouts::show(&visit.app, &id).await?);
+    let payout = row(visit, &admin, &[], payouts::show(&visit.app, &id).await?);
     Ok(PayoutOutcomePage { shell: visit.shell(), payout, outcome, receipt, reason })
 }
 

@@ -12,25 +12,23 @@ use crate::{
     auth::Admin,
     config::Daraja,
     db::{new_id, now},
-    idempotency::{self, Named, Seen},
-    metrics, refunds,
+    idempotency::{self, Seen},
+    metrics,
     reply::{Failure, Reply, text},
-    suppliers::{self, audit},
+    suppliers,
 };
 
 mod amount;
+mod guard;
+mod people;
 mod routes;
 mod work;
 
 pub(crate) use amount::Amount;
+pub(crate) use guard::{Equal, Guard, is_equal_to_another};
+pub(crate) use people::{Word, approve, resolve};
 pub(crate) use routes::{list, routes, show};
 pub(crate) use work::{begin_due, broken, news, shown};
-
-/// Within this an equal payout is taken for the same one sent twice, in milliseconds.
-const EQUAL: i64 = 600_000;
-const DAY: i64 = 86_400_000;
-/// East Africa Time is three hours ahead.
-const EAT: i64 = 10_800_000;
 
 /// A row of the table `payouts`.
 #[derive(Debug, Clone, FromRow)]
@@ -40,7 +38,9 @@ pub(crate) struct Row {
     pub(crate) refund_id: Option<String>,
     payout: String,
     number: String,
+    amount: i64,
     pub(crate) status: String,
+    receipt: Option<String>,
     created_by: String,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct PayoutView {
     pub(crate) receipt: Option<String>,
     /// Why it failed.
     pub(crate) reason: Option<String>,
-    /// 1 if what Daraja told cannot be true together: a person has to look at it.
+    /// 1 if what Daraja told cannot be true together, or not with a person's word: a person has to look at it.
     pub(crate) contradictory: i64,
     /// An email address.
     pub(crate) created_by: String,
@@ -87,19 +87,7 @@ pub(crate) struct NewPayout {
     pub(crate) notes: String,
 }
 
-/// An admin's word about a payout that Daraja does not tell of.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-pub(crate) struct Word {
-    /// paid or `not_paid`, as the organisation's statement shows it
-    #[schema(example = "paid")]
-    pub(crate) outcome: String,
-    /// M-PESA's receipt, if it was paid.
-    pub(crate) receipt: Option<String>,
-    /// 1 to 200 characters: it is kept.
-    pub(crate) reason: String,
-}
-
-const ROW: &str = "id, supplier_id, refund_id, payout, number, status, created_by";
+const ROW: &str = "id, supplier_id, refund_id, payout, number, amount, status, receipt, created_by";
 
 /// Locks a payout until the transaction ends, and reads it.
 pub(super) async fn lock(tx: &mut AnyConnection, id: &str) -> sqlx::Result<Option<Row>> {
@@ -113,6 +101,12 @@ impl Row {
             tracing::error!(event = "payout.unreadable", payout = self.id, %error, "a payout cannot be read");
             Failure::conflict("PAYOUT_BROKEN", "This payout cannot be read: a person has to look at it.")
         })
+    }
+
+    /// Whether its end is a person's word: it is none of what Daraja has told so far.
+    fn is_ended_by_word(&self) -> Result<bool, Failure> {
+        let is_ended = matches!(self.status.as_str(), "completed" | "failed");
+        Ok(is_ended && status(self.payout()?.state()) != self.status)
     }
 }
 
@@ -141,12 +135,12 @@ pub(crate) async fn request(
     app: &App,
     admin: &Admin,
     wanted: &NewPayout,
-    named: Option<&Named>,
+    guard: Guard<'_>,
 ) -> Result<Reply<PayoutView>, Failure> {
+    let named = guard.named();
     let notes = if wanted.notes.trim().is_empty() { String::new() } else { text("notes", &wanted.notes, 500)? };
     let mut tx = app.db.write().await?;
-    // One at a time, on all servers: the cap and the look for an equal payout must not race.
-    sqlx::query("UPDATE leases SET holder = $1 WHERE name = 'payouts'").bind(&*app.server).execute(&mut *tx).await?;
+    guard::one_at_a_time(&mut tx, app).await?;
     let id = new_id();
     if let Some(named) = named {
         match named.begin(&mut tx, &id).await? {
@@ -158,10 +152,8 @@ pub(crate) async fn request(
     let supplier = suppliers::lock(&mut tx, &wanted.supplier_id).await?;
     let amount = wanted.amount.shillings();
     let payment = payment(&app.daraja, &id, &supplier.mpesa_number, amount)?;
-    if named.is_none() {
-        refuse_equal(&mut tx, &supplier.id, amount).await?;
-    }
-    check_cap(&mut tx, app, amount).await?;
+    guard.check(&mut tx, &supplier, amount).await?;
+    guard::check_cap(&mut tx, app, &id, amount).await?;
     let status = if supplier.number_is_new(app) { "awaiting_approval" } else { "pending" };
     insert(&mut tx, &id, &payment, Origin::Supplier(&supplier.id), status, &notes, &admin.0.id).await?;
     let view = view(&mut tx, &id).await?;
@@ -235,122 +227,6 @@ pub(crate) async fn pay_back(
     let payment = payment(&app.daraja, &id, payer, amount)?;
     insert(tx, &id, &payment, Origin::Refund(refund_id), "pending", "Refund", by).await?;
     Ok(id)
-}
-
-async fn refuse_equal(tx: &mut AnyConnection, supplier: &str, amount: i64) -> Result<(), Failure> {
-    let equal: Option<(String,)> = sqlx::query_as(
-        "SELECT id FROM payouts WHERE supplier_id = $1 AND amount = $2 AND created_at > $3 AND status <> 'failed' LIMIT 1",
-    )
-    .bind(supplier)
-    .bind(amount)
-    .bind(now().saturating_sub(EQUAL))
-    .fetch_optional(tx)
-    .await?;
-    if equal.is_none() {
-        return Ok(());
-    }
-    let message = "This supplier was paid the same amount within the last 10 minutes. If that is meant, send it with an \
-                   Idempotency-Key of its own.";
-    Err(Failure::conflict("EQUAL_PAYOUT", message))
-}
-
-/// What was paid out today, in Nairobi, or may be.
-async fn check_cap(tx: &mut AnyConnection, app: &App, amount: i64) -> Result<(), Failure> {
-    let cap = app.rules.daily_payout_cap;
-    let midnight = now().saturating_add(EAT).div_euclid(DAY).saturating_mul(DAY).saturating_sub(EAT);
-    let (today,): (i64,) = sqlx::query_as(
-        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM payouts
-         WHERE created_at >= $1 AND status <> 'failed' AND refund_id IS NULL",
-    )
-    .bind(midnight)
-    .fetch_one(tx)
-    .await?;
-    if today.saturating_add(amount) <= cap {
-        return Ok(());
-    }
-    let message = format!("The cap of KES {cap} a day would be exceeded: KES {today} are paid out today.");
-    Err(Failure::conflict("DAILY_CAP", message))
-}
-
-/// Approves a payout to a number that was changed lately. Whoever asked for it, or changed the number, cannot.
-pub(crate) async fn approve(app: &App, admin: &Admin, id: &str) -> Result<PayoutView, Failure> {
-    let mut tx = app.db.write().await?;
-    let row = lock(&mut tx, id).await?.ok_or_else(not_found)?;
-    if row.status != "awaiting_approval" {
-        return Err(Failure::conflict("NOT_AWAITING_APPROVAL", "This payout does not wait for an approval."));
-    }
-    let supplier = suppliers::lock(&mut tx, row.supplier_id.as_deref().unwrap_or_default()).await?;
-    if supplier.mpesa_number != row.number {
-        let message = "The supplier's number was changed again: this payout would go to the number before. Refuse it.";
-        return Err(Failure::conflict("NUMBER_CHANGED", message));
-    }
-    if admin.0.id == row.created_by || admin.0.id == supplier.changed_by_id {
-        let message = "A second admin must approve it: not who asked for it, and not who changed the number.";
-        return Err(Failure::new(axum::http::StatusCode::FORBIDDEN, "SECOND_ADMIN_NEEDED", message));
-    }
-    sqlx::query("UPDATE payouts SET status = 'pending', approved_by = $1, due_at = $2 WHERE id = $3")
-        .bind(&admin.0.id)
-        .bind(now())
-        .bind(id)
-        .execute(&mut *tx)
-        .await?;
-    audit(&mut tx, &admin.0, "payout.approved", id, None, None, "approved").await?;
-    let view = view(&mut tx, id).await?;
-    tx.commit().await?;
-    tracing::info!(event = "payout.approved", payout = id, by = admin.0.id, "a payout was approved");
-    begin_due(app, id.to_owned());
-    Ok(view)
-}
-
-/// Takes an admin's word about a payout: refuses one that waits for approval, or ends one that Daraja has not told of for a
-/// day. What Daraja tells later is noted all the same.
-pub(crate) async fn resolve(app: &App, admin: &Admin, id: &str, word: &Word) -> Result<PayoutView, Failure> {
-    let reason = text("reason", &word.reason, 200)?;
-    let receipt = word.receipt.as_deref().map(|receipt| receipt.trim().to_uppercase()).filter(|text| !text.is_empty());
-    let status = match (word.outcome.as_str(), &receipt) {
-        ("paid", Some(receipt))
-            if receipt.parse::<daraja::ReceiptNumber>().is_ok_and(|known| !known.is_placeholder()) =>
-        {
-            "completed"
-        }
-        ("not_paid", None) => "failed",
-        _ => {
-            let message = "outcome is paid, with M-PESA's receipt, or not_paid, without one.";
-            return Err(Failure::invalid("INVALID_OUTCOME", message));
-        }
-    };
-    let mut tx = app.db.write().await?;
-    let row = lock(&mut tx, id).await?.ok_or_else(not_found)?;
-    let (created_at,): (i64,) =
-        sqlx::query_as("SELECT created_at FROM payouts WHERE id = $1").bind(id).fetch_one(&mut *tx).await?;
-    let may = match row.status.as_str() {
-        "awaiting_approval" => status == "failed",
-        "pending" => now().saturating_sub(created_at) >= DAY,
-        _ => false,
-    };
-    if !may {
-        let message = "Only a payout that waits for approval can be refused, and only one that has been pending for a day \
-                       can be ended by a person's word.";
-        return Err(Failure::conflict("NOT_TO_BE_RESOLVED", message));
-    }
-    sqlx::query(
-        "UPDATE payouts SET status = $1, receipt = $2, reason = $3, due_at = NULL, settled_at = $4 WHERE id = $5",
-    )
-    .bind(status)
-    .bind(&receipt)
-    .bind((status == "failed").then_some(&reason))
-    .bind(now())
-    .bind(id)
-    .execute(&mut *tx)
-    .await?;
-    if let Some(refund) = &row.refund_id {
-        refunds::paid_back(&mut tx, refund, status).await?;
-    }
-    audit(&mut tx, &admin.0, "payout.resolved", id, Some(&row.status), Some(status), &reason).await?;
-    let view = view(&mut tx, id).await?;
-    tx.commit().await?;
-    tracing::warn!(event = "payout.resolved", payout = id, status, by = admin.0.id, "an admin ended a payout");
-    Ok(view)
 }
 
 pub(crate) fn not_found() -> Failure {

@@ -7,7 +7,7 @@ use axum::{
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{NewPayout, PayoutView, VIEW, Word, approve, request, resolve, view};
+use super::{Guard, NewPayout, PayoutView, VIEW, Word, approve, request, resolve, view};
 use crate::{
     app::App,
     auth::Admin,
@@ -68,7 +68,7 @@ async fn request_payout(
     Body(body): Body<NewPayout>,
 ) -> Answer<PayoutView> {
     let named = Named::read(&headers, &admin.0, "payout", &body)?;
-    request(&app, &admin, &body, named.as_ref()).await
+    request(&app, &admin, &body, Guard::Program(named.as_ref())).await
 }
 
 /// Payouts, the newest first.
@@ -90,7 +90,8 @@ async fn show_payout(State(app): State<App>, _: Admin, Id(id): Id) -> Answer<Pay
     Ok(Reply::new("Payout", show(&app, &id).await?))
 }
 
-/// Approves a payout to a number that was changed within a day: a second admin, who neither asked for it nor changed it.
+/// Approves a payout to a number that was changed within a day: a second admin, who neither asked for it nor changed it,
+/// neither made nor was made by who did, and is no new one.
 #[utoipa::path(post, path = "/api/payments/supplier/payouts/{id}/approve", tag = "payouts", params(("id" = String, Path)),
     responses((status = 200, body = Reply<PayoutView>), Unauthorized, Forbidden, NotFound, Conflict))]
 async fn approve_payout(State(app): State<App>, admin: Admin, Id(id): Id) -> Answer<PayoutView> {

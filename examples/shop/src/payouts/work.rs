@@ -11,6 +11,8 @@ use crate::{app::App, db::now, metrics, refunds, reply::Failure};
 
 /// While one server asks, no other does, in milliseconds.
 const ASKING: i64 = 60_000;
+/// Before one that cannot be read is looked at again, in milliseconds.
+const UNREADABLE: i64 = 3_600_000;
 /// The end of the reference of a question: its result must not be taken for the payout's own.
 const QUESTION: &str = "-q";
 
@@ -32,7 +34,15 @@ pub(crate) async fn work(app: &App, id: &str) -> Result<(), Failure> {
     if row.status != "pending" {
         return Ok(());
     }
-    let mut payout = row.payout()?;
+    let mut payout = match row.payout() {
+        Ok(payout) => payout,
+        Err(unreadable) => {
+            // It must not stand in the way of the others.
+            set_due(&mut tx, id, UNREADABLE).await?;
+            tx.commit().await?;
+            return Err(unreadable);
+        }
+    };
     let Some(settings) = &app.daraja.payouts else { return Err(super::not_set_up()) };
     match payout.next_step(now) {
         NextStep::Send | NextStep::SendAgainWithSameId => {
@@ -51,11 +61,7 @@ pub(crate) async fn work(app: &App, id: &str) -> Result<(), Failure> {
         NextStep::AskStatus => {
             let urls = app.daraja.receiver.urls().results(&reference(&format!("{id}{QUESTION}"))?);
             let Some(query) = payout.status_query(&settings.initiator, urls) else { return Ok(()) };
-            sqlx::query("UPDATE payouts SET due_at = $1 WHERE id = $2")
-                .bind(crate::db::now().saturating_add(ASKING))
-                .bind(id)
-                .execute(&mut *tx)
-                .await?;
+            set_due(&mut tx, id, ASKING).await?;
             tx.commit().await?;
             let outcome = app.daraja.client.send(&query).await;
             record(app, id, |payout| payout.asked(&outcome, app.daraja.client.now())).await
@@ -67,6 +73,11 @@ pub(crate) async fn work(app: &App, id: &str) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+async fn set_due(tx: &mut AnyConnection, id: &str, pause: i64) -> sqlx::Result<()> {
+    let due = sqlx::query("UPDATE payouts SET due_at = $1 WHERE id = $2").bind(now().saturating_add(pause));
+    due.bind(id).execute(tx).await.map(drop)
 }
 
 fn reference(text: &str) -> Result<Reference, Failure> {
@@ -113,18 +124,20 @@ async fn try_record(app: &App, id: &str, change: impl Fn(&mut Payout)) -> Result
 async fn store(tx: &mut AnyConnection, app: &App, row: &Row, payout: &Payout) -> Result<Option<&'static str>, Failure> {
     let (told, receipt, reason) = shown(payout);
     // A person's word stands, unless Daraja tells of a payment.
-    let by_word = matches!(row.status.as_str(), "completed" | "failed") && told == "pending";
-    let kept = if by_word { row.status.as_str() } else { told };
+    let by_word = row.is_ended_by_word()?;
+    let kept = if by_word && told != "completed" { row.status.as_str() } else { told };
     let ended = (kept != "pending" && row.status != kept).then_some(told);
+    let other_receipt = row.receipt.is_some() && receipt.is_some() && row.receipt != receipt;
+    let differs = by_word && told != "pending" && (told != row.status || other_receipt);
     sqlx::query(
         "UPDATE payouts SET payout = $1, status = $2, receipt = COALESCE($3, receipt), reason = COALESCE($4, reason),
-         contradictory = $5, due_at = $6, settled_at = CASE WHEN $7 = 1 THEN $8 ELSE settled_at END WHERE id = $9",
+         contradictory = CASE WHEN $5 = 1 THEN 1 ELSE contradictory END, due_at = $6, settled_at = CASE WHEN $7 = 1 THEN $8 ELSE settled_at END WHERE id = $9",
     )
     .bind(serde_json::to_string(payout).unwrap_or_default())
     .bind(kept)
     .bind(receipt)
     .bind(reason)
-    .bind(i64::from(!payout.contradictions().is_empty()))
+    .bind(i64::from(differs || !payout.contradictions().is_empty()))
     .bind(if kept == "pending" { due(payout, app.daraja.client.now()) } else { None })
     .bind(i64::from(ended.is_some()))
     .bind(now())
@@ -162,7 +175,8 @@ pub(crate) async fn news(tx: &mut AnyConnection, app: &App, reference: &str, eve
         None => (reference, false),
     };
     let Some(row) = lock(&mut *tx, id).await? else { return Ok(false) };
-    let mut payout = row.payout()?;
+    // Its delivery is kept all the same, for a person.
+    let Ok(mut payout) = row.payout() else { return Ok(true) };
     let now = app.daraja.client.now();
     let taken = match event {
         Event::Result(result) if is_question => {

@@ -160,6 +160,24 @@ async fn a_customer_is_no_admin_on_any_route() {
 }
 
 #[tokio::test]
+async fn a_token_outlives_neither_its_user_nor_the_users_role() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    let admin = shop.another_admin("second@shop.example").await;
+    let browser = crate::forms::Browser::log_in(shop, "second@shop.example", ADMIN.1).await;
+    shop.get("/api/suppliers", &admin).await.ok(200);
+    assert_eq!(browser.get("/admin/payouts").await.status, 200);
+    world.database.execute("UPDATE users SET role = 'customer' WHERE email = 'second@shop.example'").await;
+    shop.get("/api/suppliers", &admin).await.fails(403, "ADMINS_ONLY");
+    assert_eq!(browser.get("/admin/payouts").await.status, 403);
+    world.database.execute("DELETE FROM users WHERE email = 'second@shop.example'").await;
+    shop.get("/api/suppliers", &admin).await.fails(401, "TOKEN_INVALID");
+    shop.get("/api/orders", &admin).await.fails(401, "TOKEN_INVALID");
+    assert_eq!(browser.get("/admin/payouts").await.status, 303);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn anothers_order_is_not_there_and_an_admin_sees_all() {
     let world = World::new().await;
     let shop = &world.shop;

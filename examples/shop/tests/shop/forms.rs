@@ -9,7 +9,7 @@ use crate::{
     contract::{Ask, text},
     nasty::{self, Random},
     storm::pays_as_ever,
-    support::{ADMIN, PHONE, Shop, World},
+    support::{ADMIN, Options, PHONE, Shop, World, eventually, quick},
     wire::Answer,
 };
 
@@ -18,7 +18,7 @@ const SEED: u64 = 0x5eed_f0f1;
 /// A browser that is logged in.
 #[derive(Clone)]
 pub(crate) struct Browser {
-    base: String,
+    pub(crate) base: String,
     pub(crate) session: String,
     csrf: String,
 }
@@ -37,7 +37,7 @@ impl Browser {
         browser
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path).send(&self.base).await
     }
 
@@ -46,7 +46,7 @@ impl Browser {
     }
 
     /// A form with its token.
-    fn post(&self, path: &str, fields: &[(&str, &str)]) -> Ask {
+    pub(crate) fn post(&self, path: &str, fields: &[(&str, &str)]) -> Ask {
         let fields: Vec<_> = [("csrf", self.csrf.as_str())].into_iter().chain(fields.iter().copied()).collect();
         self.ask("POST", path).header("Content-Type", FORM).body(form(&fields))
     }
@@ -101,8 +101,13 @@ impl Known {
         let own = |fields: &[(&str, &str)]| {
             fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Fields>()
         };
-        let payout_fields =
-            own(&[("supplier_id", supplier), ("amount", "20"), ("notes", "#1"), ("idempotency_key", key)]);
+        let payout_fields = own(&[
+            ("supplier_id", supplier),
+            ("amount", "20"),
+            ("notes", "#1"),
+            ("number", "0700 000 101"),
+            ("idempotency_key", key),
+        ]);
         vec![
             ("/orders".to_owned(), own(&[(&format!("quantity_{product}"), "1")])),
             (format!("/orders/{order}/pay"), own(&[("phone_number", "254700000032")])),
@@ -204,6 +209,33 @@ async fn everything(world: &World) -> Vec<i64> {
         numbers.push(world.value(sql).await);
     }
     numbers
+}
+
+#[tokio::test]
+async fn money_to_refund_without_a_receipt_is_shown_and_its_receipt_can_be_entered() {
+    let world = World::with(quick(), Options::default().with("SHOP_SWEEP_AFTER_SECONDS", "1")).await;
+    let (shop, admin) = (&world.shop, world.shop.admin().await);
+    world.simulator.everyone().approves().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 50).await;
+    let payment = text(&shop.pay(&token, &order, PHONE).await.ok(200)["payment_id"]);
+    world.database.execute("UPDATE orders SET state = 'cancelled'").await;
+    let found = "SELECT COUNT(*) FROM received WHERE disposition = 'to_refund' AND receipt IS NULL";
+    eventually("the sweep finds the money", async || world.value(found).await == 1).await;
+    let number = text(&shop.get(&format!("/api/orders/{order}"), &admin).await.ok(200)["number"]);
+    let browser = Browser::log_in(shop, ADMIN.0, ADMIN.1).await;
+    let page = browser.get("/admin/refunds").await.body;
+    let path = format!("/admin/payments/{payment}/receipt");
+    assert!(page.contains(&number) && page.contains(&path), "{page}");
+    let enter = async |receipt: &str| {
+        browser.post(&path, &[("receipt", receipt), ("from", "refunds")]).send(&browser.base).await
+    };
+    let refused = enter("no receipt").await;
+    assert!(refused.status == 422 && refused.body.contains(&number), "{}", refused.body);
+    assert_eq!(enter("UKTEST2001").await.header("location"), Some("/admin/refunds?done=receipt"));
+    let page = browser.get("/admin/refunds").await.body;
+    assert!(page.contains("UKTEST2001") && !page.contains(&path), "{page}");
+    world.end().await;
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ async fn every_answer_is_what_the_document_says() {
     let shop = &world.shop;
     let contract = Contract::of(shop).await;
     let customer = shop.customer("amina@shop.example").await;
-    let (admin, second) = (shop.admin().await, shop.another_admin("second@shop.example").await);
+    let (admin, second) = (shop.admin().await, world.independent_admin("second@shop.example").await);
 
     refusals_that_all_have(&contract, &customer, &admin).await;
     people(&contract, &admin).await;
@@ -205,10 +205,10 @@ async fn refunds(world: &World, contract: &Contract, customer: &str, admin: &str
     let requested = post(path, refund(&paid["payment_reference"])).await.ok(202);
     eventually("it is unknown", async || list().await["items"][0]["state"] == "unknown").await;
     let resolve = format!("/api/payments/refunds/{}/resolve", text(&requested["id"]));
-    let word = json!({"outcome": "not_given_back", "reason": "The statement does not show it"});
-    post(&resolve, word.clone()).await.fails(409, "NOT_TO_BE_RESOLVED");
+    let statement = json!({"outcome": "not_given_back", "reason": "The statement does not show it"});
+    post(&resolve, statement.clone()).await.fails(409, "NOT_TO_BE_RESOLVED");
     world.database.execute("UPDATE refunds SET sent_at = sent_at - 86400000").await;
-    post(&resolve, word).await.ok(200);
+    post(&resolve, statement).await.ok(200);
 }
 
 #[tokio::test]

@@ -6,7 +6,11 @@ use daraja::simulator::{Fault, Route};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Options, Shop, Told, World, eventually, quick};
+use crate::{
+    contract::text,
+    forms::Browser,
+    support::{ADMIN, Options, Shop, Told, World, eventually, quick},
+};
 
 const PATH: &str = "/api/payments/supplier/payout";
 
@@ -150,7 +154,7 @@ async fn a_changed_number_needs_a_second_admin_for_a_day() {
     let world = World::new().await;
     let (shop, first) = (&world.shop, world.shop.admin().await);
     let (second, third) =
-        (shop.another_admin("second@shop.example").await, shop.another_admin("third@shop.example").await);
+        (world.independent_admin("second@shop.example").await, world.independent_admin("third@shop.example").await);
     let supplier = shop.supplier(&first, "Kericho Tea", "254700000101").await;
     let path = format!("/api/payments/supplier/{supplier}/update-mpesa");
     let change = json!({"mpesa_number": "0700000102", "reason": "Supplier requested change"});
@@ -251,5 +255,168 @@ async fn pages_of_payouts_are_told_apart() {
     for wrong in ["page=0", "per_page=0", "per_page=101", "page=x", "status=paid", "page=99999999999"] {
         told(wrong).await.fails(400, "INVALID_QUERY");
     }
+    world.end().await;
+}
+
+/// What the page of confirmation would send.
+async fn confirmed(browser: &Browser, supplier: &str, more: &[(&str, &str)]) -> u16 {
+    let key = uuid::Uuid::new_v4().to_string();
+    let fields = [("supplier_id", supplier), ("amount", "100"), ("notes", ""), ("idempotency_key", key.as_str())];
+    let fields: Vec<_> = fields.into_iter().chain(more.iter().copied()).collect();
+    browser.post("/admin/payouts", &fields).send(&browser.base).await.status
+}
+
+#[tokio::test]
+async fn by_page_an_equal_payout_is_shown_and_paid_only_if_a_second_time_is_meant() {
+    let world = world().await;
+    let (shop, admin) = (&world.shop, world.shop.admin().await);
+    let supplier = shop.supplier(&admin, "Kericho Tea", "254700000101").await;
+    let browser = Browser::log_in(shop, ADMIN.0, ADMIN.1).await;
+    let asks = async || {
+        let fields = [("supplier_id", supplier.as_str()), ("amount", "100"), ("notes", "")];
+        browser.post("/admin/payouts/confirm", &fields).send(&shop.base).await.body
+    };
+    let number = ("number", "0700 000 101");
+    assert!(!asks().await.contains("Pay it a second time"));
+    assert_eq!(confirmed(&browser, &supplier, &[number]).await, 303);
+    assert!(asks().await.contains("Pay it a second time"));
+    assert_eq!(confirmed(&browser, &supplier, &[number]).await, 409);
+    assert_eq!(world.value("SELECT COUNT(*) FROM payouts").await, 1);
+    assert_eq!(confirmed(&browser, &supplier, &[number, ("second", "yes")]).await, 303);
+    assert_eq!(world.value("SELECT COUNT(*) FROM payouts").await, 2);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_number_that_changed_after_it_was_confirmed_is_not_paid() {
+    let world = world().await;
+    let (shop, admin) = (&world.shop, world.shop.admin().await);
+    let supplier = shop.supplier(&admin, "Kericho Tea", "254700000102").await;
+    let browser = Browser::log_in(shop, ADMIN.0, ADMIN.1).await;
+    for other in [&[("number", "0700 000 101")][..], &[("number", "?")], &[]] {
+        assert_eq!(confirmed(&browser, &supplier, other).await, 409);
+    }
+    assert_eq!(world.value("SELECT COUNT(*) FROM payouts").await, 0);
+    assert_eq!(confirmed(&browser, &supplier, &[("number", "0700 000 102")]).await, 303);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn whoever_approves_sees_the_whole_number_and_who_changed_it() {
+    let world = World::new().await;
+    let (shop, admin) = (&world.shop, world.shop.admin().await);
+    let supplier = shop.supplier(&admin, "Kericho Tea", "254700000102").await;
+    pay(shop, &admin, &supplier, json!(100)).await.ok(202);
+    world.independent_admin("second@shop.example").await;
+    let second = Browser::log_in(shop, "second@shop.example", ADMIN.1).await;
+    let page = second.get("/admin/payouts").await.body;
+    assert!(page.contains("0700 000 102"), "{page}");
+    assert!(page.contains(&format!("by {}", ADMIN.0)), "{page}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_was_made_by_the_other_is_no_second_admin_and_neither_is_a_new_account() {
+    let world = World::new().await;
+    let (shop, first) = (&world.shop, world.shop.admin().await);
+    let made = shop.another_admin("made@shop.example").await;
+    let body = json!({"email": "made.too@shop.example", "password": ADMIN.1});
+    shop.post("/api/admins", &made, body).await.ok(201);
+    let made_too = shop.log_in("made.too@shop.example", ADMIN.1).await;
+    assert_eq!(world.value("SELECT COUNT(*) FROM audit WHERE what = 'admin.added'").await, 2);
+    world.database.execute("UPDATE users SET created_at = 0").await;
+    let supplier = shop.supplier(&first, "Kericho Tea", "254700000101").await;
+    let approve = async |id: &Value, token: &str| {
+        let path = format!("/api/payments/supplier/payouts/{}/approve", text(id));
+        shop.post(&path, token, json!({})).await
+    };
+    let by_first = pay(shop, &first, &supplier, json!(100)).await.ok(202)["id"].clone();
+    for second in [&made, &made_too] {
+        approve(&by_first, second).await.fails(403, "SECOND_ADMIN_NEEDED");
+    }
+    // Nor the other way round: who makes an admin knows the password.
+    world.database.execute("UPDATE suppliers SET changed_by = 'somebody else'").await;
+    let by_made = pay(shop, &made_too, &supplier, json!(101)).await.ok(202)["id"].clone();
+    for second in [&first, &made] {
+        approve(&by_made, second).await.fails(403, "SECOND_ADMIN_NEEDED");
+    }
+    // A loop of makers ends.
+    world.database.execute("UPDATE users SET created_by = id WHERE email = 'made@shop.example'").await;
+    shop.another_admin("new@shop.example").await;
+    world.database.execute("UPDATE users SET created_by = NULL WHERE email = 'new@shop.example'").await;
+    let new = shop.log_in("new@shop.example", ADMIN.1).await;
+    approve(&by_made, &new).await.fails(403, "SECOND_ADMIN_NEEDED");
+    world.database.execute("UPDATE users SET created_at = 0").await;
+    approve(&by_made, &new).await.ok(200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_cap_is_kept_on_the_day_of_the_approval() {
+    let world = World::with(quick(), Options::default().with("SHOP_DAILY_PAYOUT_CAP", "1000")).await;
+    let (shop, admin) = (&world.shop, world.shop.admin().await);
+    let second = world.independent_admin("second@shop.example").await;
+    let supplier = shop.supplier(&admin, "Kericho Tea", "254700000101").await;
+    let ask = async |amount: i64| text(&pay(shop, &admin, &supplier, json!(amount)).await.ok(202)["id"]);
+    let approve =
+        async |id: &str| shop.post(&format!("/api/payments/supplier/payouts/{id}/approve"), &second, json!({})).await;
+    let before = [ask(600).await, ask(400).await];
+    // Two days ago, so that today's cap is free.
+    world.database.execute("UPDATE payouts SET created_at = created_at - 172800000").await;
+    let today = ask(500).await;
+    approve(&before[0]).await.fails(409, "DAILY_CAP");
+    approve(&today).await.ok(200);
+    approve(&before[0]).await.fails(409, "DAILY_CAP");
+    approve(&before[1]).await.ok(200);
+    pay(shop, &admin, &supplier, json!(101)).await.fails(409, "DAILY_CAP");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_persons_word_stands_unless_daraja_tells_of_a_payment_and_a_difference_is_shown() {
+    for (word, number, status) in [("paid", "254700000040", "completed"), ("not_paid", "254700000101", "completed")] {
+        let simulator = quick();
+        // Daraja tells of it, but only once the person has spoken.
+        simulator.every_recipient().result_late(Duration::from_secs(4));
+        let recipient = simulator.recipient(number.parse().unwrap());
+        let recipient = if word == "paid" { recipient.is_not_registered() } else { recipient.is_paid() };
+        recipient.result_late(Duration::from_secs(4));
+        let world = World::with(simulator, Options::default().with("SHOP_NEW_NUMBER_SECONDS", "0")).await;
+        let (shop, admin) = (&world.shop, world.shop.admin().await);
+        let supplier = shop.supplier(&admin, "Kericho Tea", number).await;
+        let id = text(&pay(shop, &admin, &supplier, json!(100)).await.ok(202)["id"]);
+        world.database.execute("UPDATE payouts SET created_at = created_at - 86400000").await;
+        let body = if word == "paid" {
+            json!({"outcome": word, "receipt": "UKTEST2001", "reason": "The statement shows it"})
+        } else {
+            json!({"outcome": word, "reason": "The statement does not show it"})
+        };
+        shop.post(&format!("/api/payments/supplier/payouts/{id}/resolve"), &admin, body).await.ok(200);
+        let path = format!("/api/payments/supplier/payouts/{id}");
+        eventually("it is contradictory", async || shop.get(&path, &admin).await.ok(200)["contradictory"] == 1).await;
+        assert_eq!(shop.get(&path, &admin).await.ok(200)["status"], status, "{word}");
+        let browser = Browser::log_in(shop, ADMIN.0, ADMIN.1).await;
+        assert!(browser.get("/admin/payouts").await.body.contains("Contradictory"));
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn payouts_that_cannot_be_read_do_not_keep_the_others_waiting() {
+    let mut world = world().await;
+    let admin = world.shop.admin().await;
+    let supplier = world.shop.supplier(&admin, "Kericho Tea", "254700000191").await; // its result is lost
+    for amount in 100..125 {
+        pay(&world.shop, &admin, &supplier, json!(amount)).await.ok(202);
+    }
+    eventually("the money has left", async || world.simulator.payouts().len() == 25).await;
+    world.shop.kill().await;
+    world.database.age_payouts(660).await;
+    world.database.execute("UPDATE payouts SET payout = '{}', due_at = 0 WHERE amount < 124").await;
+    world.database.execute("UPDATE payouts SET due_at = 1 WHERE amount = 124").await;
+    let options = Options::default().with("SHOP_NEW_NUMBER_SECONDS", "0");
+    world.shop = Shop::start(&world.served, world.database.url(), options).await;
+    let done = "SELECT COUNT(*) FROM payouts WHERE status = 'completed'";
+    eventually("the one that can be read is done", async || world.value(done).await == 1).await;
     world.end().await;
 }

@@ -335,9 +335,9 @@ async fn a_persons_word_on_a_refunds_payout_ends_the_refund() {
     let payout = text(&until(&world, &admin, "paying_out").await["payout_id"]);
     eventually("the money has left", async || world.simulator.payouts().len() == 1).await;
     world.database.execute("UPDATE payouts SET created_at = created_at - 86400000").await;
-    let word =
+    let statement =
         json!({"outcome": "paid", "receipt": world.simulator.payouts()[0].receipt.to_string(), "reason": "Seen"});
-    shop.post(&format!("/api/payments/supplier/payouts/{payout}/resolve"), &admin, word).await.ok(200);
+    shop.post(&format!("/api/payments/supplier/payouts/{payout}/resolve"), &admin, statement).await.ok(200);
     assert_eq!(until(&world, &admin, "settled").await["outcome"], "paid_out");
     world.end().await;
 }

@@ -79,8 +79,23 @@ pub(crate) struct PayoutRow {
     pub(crate) by: String,
     /// The admin who approved it, if it needed that.
     pub(crate) approved_by: Option<String>,
+    /// Whether M-PESA told what cannot be true together, or not with what an admin entered.
+    pub(crate) contradictory: bool,
+    /// What whoever approves it has to compare, while it waits for that.
+    pub(crate) to_compare: Option<ToCompare>,
     /// What this admin can do about it.
     pub(crate) action: PayoutAction,
+}
+
+/// The number that an approval is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ToCompare {
+    /// The whole number that the money goes to.
+    pub(crate) number: String,
+    /// When it was changed, in local time.
+    pub(crate) when: String,
+    /// The admin who changed it.
+    pub(crate) by: String,
 }
 
 /// What an admin can do about a payout.
@@ -193,6 +208,8 @@ pub(crate) struct ConfirmPayoutPage {
     pub(crate) notes: String,
     /// When and by whom the number was last changed, if it ever was.
     pub(crate) changed: Option<NumberChange>,
+    /// Whether the supplier was paid the same amount in the last minutes: it may be the same payout.
+    pub(crate) is_second: bool,
     /// Sent back with the form, so that a form sent twice pays once.
     pub(crate) idempotency_key: String,
 }
