@@ -175,8 +175,7 @@ pub(crate) async fn news(tx: &mut AnyConnection, app: &App, reference: &str, eve
         None => (reference, false),
     };
     let Some(row) = lock(&mut *tx, id).await? else { return Ok(false) };
-    // Its delivery is kept all the same, for a person.
-    let Ok(mut payout) = row.payout() else { return Ok(true) };
+    let mut payout = row.payout()?;
     let now = app.daraja.client.now();
     let taken = match event {
         Event::Result(result) if is_question => {
