@@ -56,7 +56,7 @@ pub(crate) struct Limited(#[expect(dead_code, reason = "for the document")] Fail
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Shop", description = "A shop's payment backend. Every answer has the envelope success, message, data; \
-        errors have a stable code.", license(name = "MIT")),
+        errors have a stable code. Daraja's callbacks and the pages are not part of it.", license(name = "MIT")),
     modifiers(&Bearer),
     components(schemas(FailureBody)),
     security(("bearer" = []))

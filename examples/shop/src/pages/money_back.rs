@@ -93,7 +93,7 @@ impl ToRefund {
             state: self.state(),
             may_be_resolved: of.is_some_and(|(state, since)| refunds::may_be_resolved(state, since)),
             stuck: self.stuck,
-            given_by: self.refund_id.unwrap_or_default(),
+            attempt: self.refund_id.unwrap_or_default(),
             payment_id: self.payment_id.unwrap_or_default(),
             note: typed.note.clone(),
             missing: typed.missing.clone(),

@@ -104,9 +104,7 @@ pub(crate) async fn resolve(app: &App, admin: &Admin, id: &str, word: &Word) -> 
     let reason = text("reason", &word.reason, 200)?;
     let receipt = word.receipt.as_deref().map(|receipt| receipt.trim().to_uppercase()).filter(|text| !text.is_empty());
     let status = match (word.outcome.as_str(), &receipt) {
-        ("paid", Some(receipt))
-            if receipt.parse::<daraja::ReceiptNumber>().is_ok_and(|known| !known.is_placeholder()) =>
-        {
+        ("paid", Some(receipt)) if receipt.parse::<daraja::ReceiptNumber>().is_ok_and(|known| known.is_plausible()) => {
             "completed"
         }
         ("not_paid", None) => "failed",

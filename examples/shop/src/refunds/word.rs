@@ -40,7 +40,7 @@ impl RefundWord {
     /// The receipt of money that went back, or none if it did not.
     fn receipt(&self) -> Result<Option<String>, Failure> {
         let given = self.receipt.as_deref().unwrap_or_default().trim().to_uppercase();
-        let is_receipt = given.parse::<daraja::ReceiptNumber>().is_ok_and(|known| !known.is_placeholder());
+        let is_receipt = given.parse::<daraja::ReceiptNumber>().is_ok_and(|known| known.is_plausible());
         match self.outcome.as_str() {
             "given_back" if is_receipt => Ok(Some(given)),
             "not_given_back" if given.is_empty() => Ok(None),

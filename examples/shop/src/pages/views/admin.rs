@@ -168,7 +168,7 @@ pub(crate) struct Refund {
     /// Why it does not go on.
     pub(crate) stuck: Option<String>,
     /// The id in `POST /admin/refunds/{id}/outcome`.
-    pub(crate) given_by: String,
+    pub(crate) attempt: String,
     /// Whether an admin may say what became of it.
     pub(crate) may_be_resolved: bool,
     /// What was typed about that.
