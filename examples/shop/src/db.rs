@@ -132,6 +132,12 @@ pub(crate) fn now() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A day in the tables' unit.
+pub(crate) const DAY: i64 = 86_400_000;
+
+/// How far East Africa Time is ahead, in the tables' unit.
+pub(crate) const EAT: i64 = 10_800_000;
+
 /// A pause in the tables' unit.
 pub(crate) fn millis(pause: Duration) -> i64 {
     i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)

@@ -12,7 +12,7 @@ use crate::{
     app::App,
     auth::{Role, add_user},
     config::{CALLBACK_PATH, Daraja, RESULT_PATH, TIMEOUT_PATH},
-    db::{new_id, now},
+    db::{DAY, new_id, now},
     reply::Failure,
 };
 
@@ -100,7 +100,7 @@ pub(crate) async fn fill(app: &App) -> Result<(), Failure> {
     }
     add_products(app).await?;
     let mut tx = app.db.write().await?;
-    let month_ago = now().saturating_sub(30 * 86_400_000);
+    let month_ago = now().saturating_sub(30 * DAY);
     // An account that is new approves nothing.
     sqlx::query("UPDATE users SET created_at = $1").bind(month_ago).execute(&mut *tx).await?;
     for (name, number) in SUPPLIERS {

@@ -7,7 +7,7 @@ use sqlx::AnyConnection;
 
 use crate::{
     auth::{User, hex},
-    db::{Db, now},
+    db::{DAY, Db, now},
     reply::{Failure, Reply, Status},
 };
 
@@ -119,7 +119,7 @@ pub(crate) fn in_flight() -> Failure {
 /// Forgets keys after a day. Those of money that leaves are kept for good: it must not leave again, however late.
 pub(crate) async fn tidy(db: &Db) -> sqlx::Result<()> {
     let mut tx = db.write().await?;
-    let day_ago = now().saturating_sub(86_400_000);
+    let day_ago = now().saturating_sub(DAY);
     sqlx::query("DELETE FROM idempotency WHERE at < $1 AND route IN ('orders', 'initiate')")
         .bind(day_ago)
         .execute(&mut *tx)

@@ -11,13 +11,12 @@ use sqlx::AnyConnection;
 use crate::{
     app::App,
     auth::{Role, add_user},
-    db::{new_id, now},
+    db::{DAY, new_id, now},
     orders, payouts,
     reply::Failure,
     suppliers::Supplier,
 };
 
-const DAY: i64 = 86_400_000;
 const MINUTE: i64 = 60_000;
 /// Payments of each day, up to today: how many were paid and how many failed.
 const DAYS: [(i64, i64); 14] =

@@ -18,11 +18,12 @@ use super::{
     },
     words,
 };
-use crate::{app::App, db::now, payments};
+use crate::{
+    app::App,
+    db::{DAY, EAT, now},
+    payments,
+};
 
-const DAY: i64 = 86_400_000;
-/// East Africa Time is three hours ahead.
-const EAT: i64 = 10_800_000;
 /// How many days the dashboard covers.
 const DAYS: i64 = 14;
 

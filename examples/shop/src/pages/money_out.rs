@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::App,
     auth::Admin,
-    db::{new_id, now},
+    db::{DAY, new_id, now},
     idempotency::Named,
     payouts::{self, Amount, Equal, Guard, NewPayout, PayoutView, Word},
     reply::{Failure, Page},
@@ -29,9 +29,6 @@ use axum::{
 };
 use serde_json::json;
 use sqlx::FromRow;
-
-/// After this an admin may say what became of a payout, in milliseconds.
-const LONG: i64 = 86_400_000;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -118,7 +115,7 @@ fn row(visit: &Visit, admin: &Admin, waiting: &[Waiting], payout: PayoutView) ->
     let action = match state {
         PayoutState::AwaitingApproval if own => PayoutAction::AnotherMustApprove,
         PayoutState::AwaitingApproval => PayoutAction::Approve,
-        PayoutState::Pending if now().saturating_sub(payout.created_at) >= LONG => PayoutAction::EnterOutcome,
+        PayoutState::Pending if now().saturating_sub(payout.created_at) >= DAY => PayoutAction::EnterOutcome,
         _ => PayoutAction::Nothing,
     };
     PayoutRow {

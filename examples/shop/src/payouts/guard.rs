@@ -2,13 +2,16 @@
 
 use sqlx::AnyConnection;
 
-use crate::{app::App, db::now, idempotency::Named, reply::Failure, suppliers::Supplier};
+use crate::{
+    app::App,
+    db::{DAY, EAT, now},
+    idempotency::Named,
+    reply::Failure,
+    suppliers::Supplier,
+};
 
 /// Within this an equal payout is taken for the same one sent twice, in milliseconds.
 const EQUAL: i64 = 600_000;
-pub(super) const DAY: i64 = 86_400_000;
-/// East Africa Time is three hours ahead.
-const EAT: i64 = 10_800_000;
 
 /// What keeps a payout from being sent twice by mistake.
 pub(crate) enum Guard<'a> {

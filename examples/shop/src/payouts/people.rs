@@ -6,13 +6,13 @@ use utoipa::ToSchema;
 
 use super::{
     PayoutView, begin_due,
-    guard::{DAY, check_cap, one_at_a_time},
+    guard::{check_cap, one_at_a_time},
     lock, not_found, view,
 };
 use crate::{
     app::App,
     auth::Admin,
-    db::{millis, now},
+    db::{DAY, millis, now},
     refunds,
     reply::{Failure, text},
     suppliers::{self, audit},

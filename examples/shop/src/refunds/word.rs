@@ -7,13 +7,10 @@ use super::{Refund, lock, not_found, work::settle};
 use crate::{
     app::App,
     auth::Admin,
-    db::now,
+    db::{DAY, now},
     reply::{Failure, text},
     suppliers::audit,
 };
-
-/// After this a person may say what became of a reversal, in milliseconds.
-const LONG: i64 = 86_400_000;
 
 /// An admin's word about a refund.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -31,7 +28,7 @@ pub(crate) struct RefundWord {
 pub(crate) fn may_be_resolved(state: &str, since: i64) -> bool {
     match state {
         "needs_person" => true,
-        "sending" | "accepted" | "unknown" => now().saturating_sub(since) >= LONG,
+        "sending" | "accepted" | "unknown" => now().saturating_sub(since) >= DAY,
         _ => false,
     }
 }

@@ -183,8 +183,8 @@ impl Browser {
         async move {
             let started = Instant::now();
             while !is_so().await {
-                let page = if started.elapsed() > PATIENCE { self.text("body").await } else { String::new() };
-                assert!(page.is_empty(), "{caller}: this did not come about: {what}. The page says: {page}");
+                let page = if started.elapsed() > PATIENCE { Some(self.text("body").await) } else { None };
+                assert!(page.is_none(), "{caller}: this did not come about: {what}. The page says: {page:?}");
                 sleep(Duration::from_millis(50)).await;
             }
         }
