@@ -104,6 +104,9 @@ struct Slot {
     /// The token that Daraja refused last, so that a store cannot bring it back.
     refused: Option<AccessToken>,
     refresh_after: Option<Instant>,
+    /// How long the store keeps the fetch for this process. Whoever takes over from a caller that was dropped, or whose
+    /// fetch failed, must not wait for it.
+    claimed_until: Option<Instant>,
     ended: u64,
 }
 
@@ -158,7 +161,8 @@ impl TokenCache {
 
     /// Waits until whoever fetches is done. One that is not polled any more is not waited for longer than a fetch takes.
     async fn wait_for_the_fetch(&self) -> Result<MutexGuard<'_, Fetches>> {
-        let patience = self.lease();
+        // The one that fetches may have waited for another process before, as long as a fetch of that one can take.
+        let patience = self.lease().saturating_mul(if self.store.is_some() { 2 } else { 1 });
         timeout(patience, self.fetching.lock()).await.map_err(|elapsed| {
             let late = TransportError::new(TransportErrorKind::Timeout).with_source(elapsed);
             Error::Token(Box::new(late.into()))
@@ -213,7 +217,7 @@ impl TokenCache {
             slot.ended = slot.ended.wrapping_add(1);
             if let Ok(live) = &outcome {
                 slot.live = Some(live.clone());
-                slot.refresh_after = None;
+                (slot.refresh_after, slot.claimed_until) = (None, None);
             }
         });
         outcome
@@ -253,9 +257,23 @@ impl TokenCache {
         let stored = heed(store.load(&self.key)).await.flatten();
         match stored.and_then(|stored| self.revive(stored)) {
             Some(live) => Claim::Theirs(live),
-            None if heed(store.claim(&self.key, self.lease())).await.unwrap_or(true) => Claim::Ours,
+            None if self.claim(&**store).await => Claim::Ours,
             None => Claim::Refused,
         }
+    }
+
+    async fn claim(&self, store: &dyn TokenStore) -> bool {
+        let now = Instant::now();
+        if self.read(|slot| slot.claimed_until.is_some_and(|until| now < until)) {
+            return true;
+        }
+        // Before it is asked: a caller that is dropped in its middle may have been granted it.
+        self.write(|slot| slot.claimed_until = Some(after(now, self.lease())));
+        let granted = heed(store.claim(&self.key, self.lease())).await.unwrap_or(true);
+        if !granted {
+            self.write(|slot| slot.claimed_until = None);
+        }
+        granted
     }
 
     fn revive(&self, stored: StoredToken) -> Option<Live> {
