@@ -146,7 +146,7 @@ impl TokenCache {
         let (live, ended) = self.read(|slot| (slot.live.clone().filter(|live| !live.is_dead()), slot.ended));
         match live {
             Some(live) if !live.is_stale() => Ok(live),
-            Some(live) => Ok(self.refresh(fetch).await.unwrap_or(live)),
+            Some(live) => Ok(self.refresh(&live, fetch).await.unwrap_or(live)),
             None => {
                 let mut fetches = self.wait_for_the_fetch().await?;
                 if let Some(outcome) = self.outcome_since(ended, &fetches) {
@@ -188,7 +188,7 @@ impl TokenCache {
     }
 
     /// One caller refreshes a token that is about to die; nobody waits for it, and its failure hurts nobody.
-    async fn refresh(&self, fetch: impl AsyncFetch) -> Option<Arc<Live>> {
+    async fn refresh(&self, stale: &Live, fetch: impl AsyncFetch) -> Option<Arc<Live>> {
         let paused = self.read(|slot| slot.refresh_after.is_some_and(|after| Instant::now() < after));
         let mut fetches = if paused { return None } else { self.fetching.try_lock().ok()? };
         if let Some(newer) = self.fresh() {
@@ -196,7 +196,7 @@ impl TokenCache {
         }
         // Before the fetch: a caller that is dropped in its middle must not hand the wait on to the next one.
         self.write(|slot| slot.refresh_after = Some(after(Instant::now(), REFRESH_PAUSE)));
-        let claim = self.load_once().await;
+        let claim = self.load_once(Some(&stale.token)).await;
         if matches!(claim, Claim::Refused) {
             // Another process is at it, and the live token serves meanwhile.
             return None;
@@ -245,16 +245,18 @@ impl TokenCache {
     async fn load_or_claim(&self) -> Claim {
         let lease_ends = after(Instant::now(), self.lease());
         loop {
-            match self.load_once().await {
+            match self.load_once(None).await {
                 Claim::Refused if Instant::now() < lease_ends => sleep(STORE_POLL).await,
                 claim => return claim,
             }
         }
     }
 
-    async fn load_once(&self) -> Claim {
+    /// A token that is about to die is not taken from the store once more.
+    async fn load_once(&self, dying: Option<&AccessToken>) -> Claim {
         let Some(store) = &self.store else { return Claim::Ours };
         let stored = heed(store.load(&self.key)).await.flatten();
+        let stored = stored.filter(|stored| dying != Some(&stored.token));
         match stored.and_then(|stored| self.revive(stored)) {
             Some(live) => Claim::Theirs(live),
             None if self.claim(&**store).await => Claim::Ours,

@@ -472,3 +472,19 @@ async fn an_empty_refusal_of_oauth_names_the_credentials_and_is_not_repeated() {
     assert!(inner.to_string().contains("MPESA_CONSUMER_SECRET"), "{inner}");
     assert_eq!(scripted.token_requests().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_about_to_die_is_refreshed_beside_a_store_as_well() {
+    let (store, scripted) = (Store::default(), Scripted::new(vec![ok(); 3]));
+    let clock = {
+        let (anchor, started) = (chrono::Utc::now(), Instant::now());
+        move || anchor + chrono::TimeDelta::from_std(started.elapsed()).unwrap()
+    };
+    let client = scripted.builder().clock(clock).token_store(store.clone()).build().unwrap();
+    client.send(&Read).await.unwrap();
+    advance(Duration::from_secs(3_300)).await;
+    client.send(&Read).await.unwrap();
+    client.send(&Read).await.unwrap();
+    assert_eq!(scripted.token_requests().len(), 2, "before it died, and once");
+    assert_eq!(bearers(&scripted), [TOKEN, &format!("{TOKEN}2"), &format!("{TOKEN}2")]);
+}
