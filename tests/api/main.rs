@@ -10,6 +10,7 @@
 mod b2c;
 mod b2c_result;
 mod c2b;
+mod cancellation;
 mod config;
 mod events;
 mod expectations;
