@@ -6,6 +6,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows has failed")]
 
 mod answers;
+mod cancellation;
 mod cuts;
 mod faults;
 mod load;

@@ -1,32 +1,14 @@
 //! A future that is dropped at any of its await points leaves no lock, no task and no waiter behind, and a client that works.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
-
-use tokio::runtime::Handle;
-
 mod journal;
+mod point;
 mod sends;
 mod tokens;
 mod waits;
 mod world;
 
-/// Polls a future until it has been pending this often, then drops it. What it came to, if it ended before.
-async fn dropped_at<F: Future>(point: usize, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut left = point;
-    poll_fn(|context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
+use point::dropped_at;
+use tokio::runtime::Handle;
 
 fn living_tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
