@@ -255,12 +255,13 @@ impl<'b> Asked<'b> {
             Ok(amount) if whole && amount <= Shillings::new(250_000).unwrap_or(amount) => amount,
             _ => return refuse("Bad Request - Invalid Amount"),
         };
-        if line_number(&body.party_a).is_none() {
-            return refuse("Bad Request - Invalid PartyA");
-        }
+        // First, as programs send one number in both fields, and Daraja was seen to name this one.
         let Some(payer) = line_number(&body.phone_number) else {
             return refuse("Bad Request - Invalid PhoneNumber");
         };
+        if line_number(&body.party_a).is_none() {
+            return refuse("Bad Request - Invalid PartyA");
+        }
         if body.party_b.as_str().is_empty() {
             return refuse("Bad Request - Invalid PartyB");
         }

@@ -118,6 +118,16 @@ async fn a_wrong_field_is_refused_by_its_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_number_that_is_wrong_in_both_fields_is_refused_as_the_phone_number() {
+    let simulator = Simulator::new();
+    let mut body = right_push();
+    body["PartyA"] = json!("254200000000");
+    body["PhoneNumber"] = json!("254200000000");
+    let named = (400, "400.002.02".to_owned(), "Bad Request - Invalid PhoneNumber".to_owned());
+    assert_eq!(refusal(&push_json(&simulator, &body)), named);
+}
+
+#[tokio::test(start_paused = true)]
 async fn numbers_or_strings_any_order_and_unknown_fields_are_taken() {
     let right = right_push();
     let mut numbers = right.clone();
