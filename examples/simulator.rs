@@ -9,6 +9,7 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     io::{self, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::Parser;
@@ -31,6 +32,9 @@ struct Options {
     /// What ids, receipts and moods come from; another one each time unless set
     #[arg(long)]
     seed: Option<u64>,
+    /// How many seconds every customer takes to answer; unless set, as many as the scenario says
+    #[arg(long, value_name = "SECONDS")]
+    answer_time: Option<u64>,
     /// Print the certificate that an initiator's password is encrypted with, and end
     #[arg(long)]
     certificate: bool,
@@ -60,10 +64,16 @@ async fn main() -> ExitCode {
 
 async fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     let seed = options.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
-    let simulator = Simulator::builder().seed(seed).build();
+    let builder = Simulator::builder().seed(seed);
+    let simulator = match options.answer_time {
+        Some(seconds) => builder.answer_time(Duration::from_secs(seconds)),
+        None => builder,
+    }
+    .build();
     let served = simulator.serve(("127.0.0.1", options.port)).await?;
     let stopped = stop_signal()?;
-    introduce(&simulator, &served, &ResultUrls::new(RESULT_URL.parse()?, TIMEOUT_URL.parse()?));
+    let urls = ResultUrls::new(RESULT_URL.parse()?, TIMEOUT_URL.parse()?);
+    introduce(&simulator, &served, &urls, options.answer_time.unwrap_or(17));
     tokio::select! {
         () = served.forever() => {}
         () = stopped => say(format_args!("\nstopped")),
@@ -71,7 +81,7 @@ async fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn introduce(simulator: &Simulator, served: &Served, urls: &ResultUrls) {
+fn introduce(simulator: &Simulator, served: &Served, urls: &ResultUrls, approving_seconds: u64) {
     say(format_args!("A local Daraja is served at {}. No real money can move.", served.base_url()));
     say(format_args!("\nSettings for a program that calls it:\n"));
     for (name, value) in served.variables() {
@@ -103,7 +113,7 @@ fn introduce(simulator: &Simulator, served: &Served, urls: &ResultUrls) {
     for scenario in SCENARIOS {
         row(&format!("..{:02}", scenario.ends_in), scenario.story);
     }
-    row("all others", "approve after 17 s, 254708374149 among them");
+    row("all others", format_args!("approve after {approving_seconds} s, 254708374149 among them"));
     say(format_args!("\nA payout ends by the last two digits of its recipient:\n"));
     for scenario in PAYOUT_SCENARIOS {
         row(&format!("..{:02}", scenario.ends_in), scenario.story);
