@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::Simulator;
+use super::{Posted, Simulator};
 
-/// Which way a delivery goes in process: callbacks of M-PESA Express go to an inbox, results are taken one by one.
+/// Which queue a delivery stands in: callbacks of M-PESA Express, or results and queue timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Callback,
@@ -59,6 +59,36 @@ impl Simulator {
     #[must_use]
     pub fn delivered(&self) -> Vec<Delivered> {
         self.lock().delivered.clone()
+    }
+
+    /// Waits for the next callback of a push that is due, and takes it, as the route behind its URL would.
+    ///
+    /// ```
+    /// use daraja::{
+    ///     Shillings, StkPush,
+    ///     simulator::Simulator,
+    ///     webhook::{Delivery, Receiver, Reference, SignedUrls, Sources},
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+    /// let receiver = Receiver::new(urls).sources(Sources::anyone());
+    /// let (simulator, attempt) = (Simulator::new(), Reference::random());
+    /// let (payer, url) = ("254708374149".parse()?, receiver.urls().stk(&attempt));
+    /// let push = StkPush::new(&simulator.merchant(), payer, Shillings::new(500)?, "INV-001".parse()?, url.clone());
+    /// simulator.client().send(&push).await?;
+    ///
+    /// let posted = simulator.next_callback().await;
+    /// assert_eq!(posted.url, url.as_str());
+    /// let (reference, _event) = receiver.accept(Delivery::new(None, url.path(), &posted.body))?;
+    /// assert_eq!(reference, attempt);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn next_callback(&self) -> Posted {
+        let Delivery { url, body, .. } = self.next_delivery(Kind::Callback).await;
+        Posted { url, body }
     }
 }
 

@@ -249,7 +249,8 @@ impl Simulator {
         Merchant::till(STORE.parse().expect("a short code"), TILL.parse().expect("a till number"), PASSKEY)
     }
 
-    /// A callback URL that it accepts. In process nothing is posted to it: see [`deliver_to`](Self::deliver_to).
+    /// A callback URL that it accepts. In process nothing is posted to it: see [`deliver_to`](Self::deliver_to) and
+    /// [`next_callback`](Self::next_callback).
     ///
     /// # Panics
     ///

@@ -62,11 +62,11 @@ pub struct PaidOut {
     pub receipt: ReceiptNumber,
 }
 
-/// What Daraja posts to a URL of the initiator family.
+/// What Daraja posts to a URL that a request named.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Posted {
-    /// The URL it is posted to: the result URL of the request, or its timeout URL.
+    /// The URL it is posted to: the callback URL of a push, or the result or timeout URL of any other request.
     pub url: String,
     /// The body, to be parsed.
     pub body: Bytes,
