@@ -26,6 +26,8 @@ pub mod webhook;
 
 mod callback_url;
 mod clock;
+#[cfg(doctest)]
+mod guides;
 mod recent;
 mod value;
 mod wire;
