@@ -2,3 +2,6 @@
 
 #[doc = include_str!("../docs/receiving-callbacks.md")]
 mod receiving_callbacks {}
+
+#[doc = include_str!("../docs/testing-your-integration.md")]
+mod testing_your_integration {}
