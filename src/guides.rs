@@ -5,3 +5,6 @@ mod receiving_callbacks {}
 
 #[doc = include_str!("../docs/testing-your-integration.md")]
 mod testing_your_integration {}
+
+#[doc = include_str!("../docs/paying-out-safely.md")]
+mod paying_out_safely {}
