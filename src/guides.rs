@@ -8,3 +8,12 @@ mod testing_your_integration {}
 
 #[doc = include_str!("../docs/paying-out-safely.md")]
 mod paying_out_safely {}
+
+#[doc = include_str!("../docs/going-live.md")]
+mod going_live {}
+
+#[doc = include_str!("../docs/local-tunnels.md")]
+mod local_tunnels {}
+
+#[doc = include_str!("../docs/faq.md")]
+mod faq {}
