@@ -12,8 +12,3 @@ mod paying_out_safely {}
 #[doc = include_str!("../docs/going-live.md")]
 mod going_live {}
 
-#[doc = include_str!("../docs/local-tunnels.md")]
-mod local_tunnels {}
-
-#[doc = include_str!("../docs/faq.md")]
-mod faq {}
