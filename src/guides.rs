@@ -12,3 +12,6 @@ mod paying_out_safely {}
 #[doc = include_str!("../docs/going-live.md")]
 mod going_live {}
 
+#[doc = include_str!("../docs/local-tunnels.md")]
+mod local_tunnels {}
+
