@@ -15,3 +15,5 @@ mod going_live {}
 #[doc = include_str!("../docs/local-tunnels.md")]
 mod local_tunnels {}
 
+#[doc = include_str!("../docs/faq.md")]
+mod faq {}
