@@ -17,3 +17,6 @@ mod local_tunnels {}
 
 #[doc = include_str!("../docs/faq.md")]
 mod faq {}
+
+#[doc = include_str!("../docs/troubleshooting.md")]
+mod troubleshooting {}

@@ -35,4 +35,5 @@ mod stk_push;
 mod stk_query;
 mod support;
 mod token;
+mod troubleshooting;
 mod wait;
