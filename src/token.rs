@@ -161,12 +161,18 @@ impl TokenCache {
 
     /// Waits until whoever fetches is done. One that is not polled any more is not waited for longer than a fetch takes.
     async fn wait_for_the_fetch(&self) -> Result<MutexGuard<'_, Fetches>> {
-        // The one that fetches may have waited for another process before, as long as a fetch of that one can take.
-        let patience = self.lease().saturating_mul(if self.store.is_some() { 2 } else { 1 });
-        timeout(patience, self.fetching.lock()).await.map_err(|elapsed| {
+        timeout(self.patience(), self.fetching.lock()).await.map_err(|elapsed| {
             let late = TransportError::new(TransportErrorKind::Timeout).with_source(elapsed);
             Error::Token(Box::new(late.into()))
         })
+    }
+
+    /// Another process's claim may have to be outwaited before the fetch, and the store be asked once more.
+    fn patience(&self) -> Duration {
+        if self.store.is_none() {
+            return self.lease();
+        }
+        self.lease().saturating_mul(2).saturating_add(STORE_PATIENCE.saturating_mul(3))
     }
 
     /// How long a fetch can take with everything around it.
@@ -255,24 +261,32 @@ impl TokenCache {
     /// A token that is about to die is not taken from the store once more.
     async fn load_once(&self, dying: Option<&AccessToken>) -> Claim {
         let Some(store) = &self.store else { return Claim::Ours };
-        let stored = heed(store.load(&self.key)).await.flatten();
-        let stored = stored.filter(|stored| dying != Some(&stored.token));
-        match stored.and_then(|stored| self.revive(stored)) {
-            Some(live) => Claim::Theirs(live),
-            None if self.claim(&**store).await => Claim::Ours,
-            None => Claim::Refused,
+        // A store that fails is not waited for a second time.
+        let Some(stored) = heed(store.load(&self.key)).await else { return Claim::Ours };
+        let fresh = |stored: StoredToken| if dying == Some(&stored.token) { None } else { self.revive(stored) };
+        if let Some(live) = stored.and_then(fresh) {
+            return Claim::Theirs(live);
+        }
+        match self.claim(&**store).await {
+            Some(false) => Claim::Refused,
+            None => Claim::Ours,
+            Some(true) => {
+                // Whoever had the claim before may have saved a token since it was looked for.
+                let stored = heed(store.load(&self.key)).await.flatten();
+                stored.and_then(fresh).map_or(Claim::Ours, Claim::Theirs)
+            }
         }
     }
 
-    async fn claim(&self, store: &dyn TokenStore) -> bool {
+    async fn claim(&self, store: &dyn TokenStore) -> Option<bool> {
         let now = Instant::now();
         if self.read(|slot| slot.claimed_until.is_some_and(|until| now < until)) {
-            return true;
+            return Some(true);
         }
         // Before it is asked: a caller that is dropped in its middle may have been granted it.
         self.write(|slot| slot.claimed_until = Some(after(now, self.lease())));
-        let granted = heed(store.claim(&self.key, self.lease())).await.unwrap_or(true);
-        if !granted {
+        let granted = heed(store.claim(&self.key, self.lease())).await;
+        if granted == Some(false) {
             self.write(|slot| slot.claimed_until = None);
         }
         granted

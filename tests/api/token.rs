@@ -282,6 +282,13 @@ struct StoreInner {
     broken: bool,
     hanging: bool,
     saves: usize,
+    /// What another process saves just before a claim is granted.
+    saved_meanwhile: Option<StoredToken>,
+}
+
+/// A token as another process saves it.
+fn stored(token: &str) -> StoredToken {
+    StoredToken::new(AccessToken::new(token), chrono::Utc::now() + chrono::TimeDelta::hours(1))
 }
 
 impl Store {
@@ -316,11 +323,14 @@ impl TokenStore for Store {
         })
     }
 
-    fn claim<'a>(&'a self, _: &'a TokenKey, lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn claim<'a>(&'a self, key: &'a TokenKey, lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             self.reach().await?;
             let now = Instant::now();
             Ok(self.with(|inner| {
+                if let Some(token) = inner.saved_meanwhile.take() {
+                    inner.tokens.insert(key.clone(), token);
+                }
                 let free = inner.claimed_until.is_none_or(|until| until <= now);
                 if free {
                     inner.claimed_until = Some(now + lease);
@@ -353,6 +363,46 @@ async fn a_claim_that_is_never_made_good_is_outwaited() {
     store.with(|inner| inner.claimed_until = Some(Instant::now() + Duration::from_secs(86_400)));
     scripted.builder().token_store(store).build().unwrap().send(&Read).await.unwrap();
     assert_eq!(scripted.token_requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn everybody_in_a_process_outwaits_such_a_claim() {
+    let (store, scripted) = (Store::default(), Scripted::new(vec![ok(); 3]));
+    store.with(|inner| inner.claimed_until = Some(Instant::now() + Duration::from_secs(86_400)));
+    // The fetch that follows is a slow one.
+    let scripted = scripted.with_token_steps([Step::AnswerLate(
+        Duration::from_secs(9),
+        200,
+        format!(r#"{{"access_token":"{TOKEN}","expires_in":"3599"}}"#),
+    )]);
+    let client = scripted.builder().token_store(store).build().unwrap();
+    let mut herd = JoinSet::new();
+    for _ in 0..3 {
+        let client = client.clone();
+        herd.spawn(async move { client.send(&Read).await });
+    }
+    for outcome in herd.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(scripted.token_requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_was_saved_while_the_claim_was_asked_for_is_used() {
+    let (store, scripted) = (Store::default(), Scripted::new([ok()]));
+    store.with(|inner| inner.saved_meanwhile = Some(stored("theirs1")));
+    scripted.builder().token_store(store).build().unwrap().send(&Read).await.unwrap();
+    assert_eq!(scripted.token_requests().len(), 0);
+    assert_eq!(bearers(&scripted), ["theirs1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_is_not_asked_for_a_claim_as_well() {
+    let (store, scripted) = (Store::default(), Scripted::new([ok()]));
+    store.with(|inner| inner.hanging = true);
+    let started = Instant::now();
+    scripted.builder().token_store(store).build().unwrap().send(&Read).await.unwrap();
+    assert_eq!(started.elapsed().as_secs(), 4, "once before the fetch, and once to save the token");
 }
 
 #[tokio::test(start_paused = true)]
