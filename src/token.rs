@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use chrono::TimeDelta;
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -17,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    clock::{Clock, after},
+    clock::after,
     error::{Error, Result},
     secret::AccessToken,
     transport::{TransportError, TransportErrorKind},
@@ -26,7 +25,7 @@ use crate::{
 
 mod store;
 
-use store::{STORE_PATIENCE, heed};
+use store::{Failed, STORE_PATIENCE, heed};
 pub use store::{StoreError, StoredToken, TokenKey, TokenStore};
 
 /// Safaricom's FAQ says an hour. A longer life is not believed, whoever claims it.
@@ -90,7 +89,6 @@ impl Live {
 pub(crate) struct TokenCache {
     key: TokenKey,
     store: Option<Box<dyn TokenStore>>,
-    clock: Clock,
     fetch_timeout: Duration,
     /// Never held across an await.
     slot: RwLock<Slot>,
@@ -126,14 +124,9 @@ enum Claim {
 }
 
 impl TokenCache {
-    pub(crate) fn new(
-        key: TokenKey,
-        store: Option<Box<dyn TokenStore>>,
-        clock: Clock,
-        fetch_timeout: Duration,
-    ) -> Self {
+    pub(crate) fn new(key: TokenKey, store: Option<Box<dyn TokenStore>>, fetch_timeout: Duration) -> Self {
         let (slot, fetching) = (RwLock::default(), Mutex::default());
-        Self { key, store, clock, fetch_timeout, slot, fetching }
+        Self { key, store, fetch_timeout, slot, fetching }
     }
 
     /// The token, if it is fresh: no lock is waited for, nothing is sent.
@@ -239,10 +232,8 @@ impl TokenCache {
         };
         tracing::debug!("access token fetched");
         if let Some(store) = &self.store {
-            let remaining = live.dead_at.saturating_duration_since(Instant::now());
-            let remaining = TimeDelta::from_std(remaining).unwrap_or_default();
-            let expires_at = self.clock.now().checked_add_signed(remaining).unwrap_or_default();
-            heed(store.save(&self.key, &StoredToken::new(live.token.clone(), expires_at))).await;
+            let left = live.dead_at.saturating_duration_since(Instant::now());
+            _ = heed(store.save(&self.key, &StoredToken::new(live.token.clone(), left))).await;
         }
         Ok(live)
     }
@@ -258,44 +249,43 @@ impl TokenCache {
         }
     }
 
-    /// A token that is about to die is not taken from the store once more.
+    /// A token that is about to die, `dying`, is not taken from the store once more.
     async fn load_once(&self, dying: Option<&AccessToken>) -> Claim {
         let Some(store) = &self.store else { return Claim::Ours };
         // A store that fails is not waited for a second time.
-        let Some(stored) = heed(store.load(&self.key)).await else { return Claim::Ours };
-        let fresh = |stored: StoredToken| if dying == Some(&stored.token) { None } else { self.revive(stored) };
-        if let Some(live) = stored.and_then(fresh) {
+        let Ok(theirs) = self.load(&**store, dying).await else { return Claim::Ours };
+        if let Some(live) = theirs {
             return Claim::Theirs(live);
         }
         match self.claim(&**store).await {
-            Some(false) => Claim::Refused,
-            None => Claim::Ours,
-            Some(true) => {
-                // Whoever had the claim before may have saved a token since it was looked for.
-                let stored = heed(store.load(&self.key)).await.flatten();
-                stored.and_then(fresh).map_or(Claim::Ours, Claim::Theirs)
-            }
+            Ok(false) => Claim::Refused,
+            Err(Failed) => Claim::Ours,
+            // Whoever had the claim before may have saved a token since it was looked for.
+            Ok(true) => self.load(&**store, dying).await.ok().flatten().map_or(Claim::Ours, Claim::Theirs),
         }
     }
 
-    async fn claim(&self, store: &dyn TokenStore) -> Option<bool> {
+    async fn claim(&self, store: &dyn TokenStore) -> Result<bool, Failed> {
         let now = Instant::now();
         if self.read(|slot| slot.claimed_until.is_some_and(|until| now < until)) {
-            return Some(true);
+            return Ok(true);
         }
         // Before it is asked: a caller that is dropped in its middle may have been granted it.
         self.write(|slot| slot.claimed_until = Some(after(now, self.lease())));
         let granted = heed(store.claim(&self.key, self.lease())).await;
-        if granted == Some(false) {
+        if let Ok(false) = granted {
             self.write(|slot| slot.claimed_until = None);
         }
         granted
     }
 
-    fn revive(&self, stored: StoredToken) -> Option<Live> {
-        let remaining = stored.expires_at.signed_duration_since(self.clock.now()).to_std().ok()?;
-        let live = Live::new(stored.token, remaining, Instant::now())?;
-        (!live.is_stale() && !self.was_refused(&live.token)).then_some(live)
+    /// A token of the store that is fresh, was not refused, and is not the one that is to be replaced.
+    async fn load(&self, store: &dyn TokenStore, dying: Option<&AccessToken>) -> Result<Option<Live>, Failed> {
+        // As for a fetch, life is counted from before the question.
+        let asked_at = Instant::now();
+        let stored = heed(store.load(&self.key)).await?;
+        let stored = stored.filter(|stored| dying != Some(&stored.token) && !self.was_refused(&stored.token));
+        Ok(stored.and_then(|stored| Live::new(stored.token, stored.life, asked_at)).filter(|live| !live.is_stale()))
     }
 
     /// Forgets this token and no other: a newer one may be in use already.

@@ -2,7 +2,6 @@
 
 use std::{error::Error as StdError, future::ready, time::Duration};
 
-use chrono::{DateTime, Utc};
 use tokio::time::timeout;
 
 use crate::{
@@ -19,20 +18,29 @@ pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// A store holds secrets: keep it as safe as the credentials. Its errors are logged and passed over: a process whose
 /// store is down uses tokens of its own.
 ///
+/// What goes in and comes out is the life that is left to a token, and no time of day: the clocks of two machines can be
+/// hours apart. The store adds it to a clock of its own, the same one for all processes, such as its database's.
+///
 /// ```
-/// use std::{collections::HashMap, sync::Mutex};
-/// use daraja::{token::{StoreError, StoredToken, TokenKey, TokenStore}, transport::BoxFuture};
+/// use std::{collections::HashMap, sync::Mutex, time::Instant};
+/// use daraja::{secret::AccessToken, token::{StoreError, StoredToken, TokenKey, TokenStore}, transport::BoxFuture};
 ///
 /// #[derive(Default)]
-/// struct InMemory(Mutex<HashMap<TokenKey, StoredToken>>);
+/// struct InMemory(Mutex<HashMap<TokenKey, (AccessToken, Instant)>>);
 ///
 /// impl TokenStore for InMemory {
 ///     fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>> {
-///         Box::pin(async move { Ok(self.0.lock().unwrap().get(key).cloned()) })
+///         Box::pin(async move {
+///             let tokens = self.0.lock().unwrap();
+///             let (token, dies_at) = tokens.get(key).cloned().unzip();
+///             let life = dies_at.map(|dies_at| dies_at.saturating_duration_since(Instant::now()));
+///             Ok(token.zip(life).map(|(token, life)| StoredToken::new(token, life)))
+///         })
 ///     }
 ///     fn save<'a>(&'a self, key: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>> {
 ///         Box::pin(async move {
-///             self.0.lock().unwrap().insert(key.clone(), token.clone());
+///             let kept = (token.token.clone(), Instant::now() + token.life);
+///             self.0.lock().unwrap().insert(key.clone(), kept);
 ///             Ok(())
 ///         })
 ///     }
@@ -90,7 +98,7 @@ impl TokenKey {
 ///
 /// ```
 /// use daraja::{secret::AccessToken, token::StoredToken};
-/// let token = StoredToken::new(AccessToken::new("kept out of logs"), chrono::DateTime::UNIX_EPOCH);
+/// let token = StoredToken::new(AccessToken::new("kept out of logs"), std::time::Duration::from_secs(3_599));
 /// assert!(!format!("{token:?}").contains("logs"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,29 +106,28 @@ impl TokenKey {
 pub struct StoredToken {
     /// The bearer token.
     pub token: AccessToken,
-    /// When it dies, by the wall clock. More than an hour ahead is not believed: clocks differ between machines.
-    pub expires_at: DateTime<Utc>,
+    /// How long it still lives. More than an hour is not believed.
+    pub life: Duration,
 }
 
 impl StoredToken {
-    /// A token that was read back from where `save` put it.
+    /// A token that was read back from where `save` put it, and what is left of its life by now.
     #[must_use]
-    pub fn new(token: AccessToken, expires_at: DateTime<Utc>) -> Self {
-        Self { token, expires_at }
+    pub fn new(token: AccessToken, life: Duration) -> Self {
+        Self { token, life }
     }
 }
 
-/// Waits for a store a little while; its errors are logged and passed over.
-pub(super) async fn heed<T>(answer: impl Future<Output = Result<T, StoreError>> + Send) -> Option<T> {
+/// A store that gave no answer; why is logged.
+#[derive(Debug)]
+pub(super) struct Failed;
+
+/// Waits for a store a little while.
+pub(super) async fn heed<T>(answer: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, Failed> {
     match timeout(STORE_PATIENCE, answer).await {
-        Ok(Ok(value)) => Some(value),
-        Ok(Err(error)) => {
-            tracing::warn!(error = %error, "the token store failed; going on without it");
-            None
-        }
-        Err(_) => {
-            tracing::warn!("the token store did not answer in time; going on without it");
-            None
-        }
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => tracing::warn!(error = %error, "the token store failed; going on without it"),
+        Err(_) => tracing::warn!("the token store did not answer in time; going on without it"),
     }
+    Err(Failed)
 }

@@ -4,6 +4,7 @@ use std::{
     fmt::{Debug, Write as _},
     io,
     sync::{Arc, Mutex, OnceLock},
+    time::Duration,
 };
 
 use daraja::{
@@ -189,7 +190,7 @@ fn show_values(seen: &mut String) {
     show(seen, &Credentials::new("the key", SECRET));
     show(seen, &(ConsumerSecret::new(SECRET), Passkey::new(PASSKEY)));
     let token = AccessToken::new(TOKEN);
-    show(seen, &(SecurityCredential::new(CREDENTIAL), StoredToken::new(token, chrono::Utc::now())));
+    show(seen, &(SecurityCredential::new(CREDENTIAL), StoredToken::new(token, Duration::from_secs(3_599))));
     show_password(seen);
     let lookup = |name: &str| {
         Some(match name {

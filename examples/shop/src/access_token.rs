@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
 use daraja::{
     secret::AccessToken,
     token::{StoreError, StoredToken, TokenKey, TokenStore},
@@ -23,8 +22,8 @@ impl TokenStore for SharedToken {
                     .fetch_optional(self.0.pool())
                     .await?;
             Ok(found.and_then(|(token, expires_at)| {
-                let expires_at = DateTime::from_timestamp_millis(expires_at)?;
-                Some(StoredToken::new(AccessToken::new(token?), expires_at))
+                let life = Duration::from_millis(expires_at.saturating_sub(now()).try_into().unwrap_or_default());
+                Some(StoredToken::new(AccessToken::new(token?), life))
             }))
         })
     }
@@ -39,7 +38,7 @@ impl TokenStore for SharedToken {
             )
             .bind(app(key))
             .bind(token.token.expose())
-            .bind(token.expires_at.timestamp_millis())
+            .bind(now().saturating_add(millis(token.life)))
             .execute(&mut *tx)
             .await?;
             Ok(tx.commit().await?)

@@ -1,6 +1,7 @@
 //! A token store that always has a token, so that a test begins with the call itself.
 
-use chrono::{TimeDelta, Utc};
+use std::time::Duration;
+
 use daraja::{
     secret::AccessToken,
     token::{StoreError, StoredToken, TokenKey, TokenStore},
@@ -11,7 +12,7 @@ pub(crate) struct Stored;
 
 impl TokenStore for Stored {
     fn load<'a>(&'a self, _: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>> {
-        let token = StoredToken::new(AccessToken::new("token-of-the-store"), Utc::now() + TimeDelta::hours(1));
+        let token = StoredToken::new(AccessToken::new("token-of-the-store"), Duration::from_secs(3_600));
         Box::pin(async { Ok(Some(token)) })
     }
 
