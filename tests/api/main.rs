@@ -20,6 +20,7 @@ mod journal;
 mod payout;
 mod queue_timeout;
 mod receiver;
+mod result_codes;
 mod results;
 mod retry;
 mod review;
