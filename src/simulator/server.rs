@@ -290,10 +290,8 @@ impl Body for CutBody {
 
 /// Posts every callback once, beside each other, whatever becomes of it.
 async fn post_callbacks(simulator: Simulator) {
-    let transport = match reqwest::for_deliveries(Duration::from_secs(2)) {
-        Ok(transport) => Arc::new(transport),
-        Err(error) => return tracing::error!(%error, "callbacks cannot be delivered"),
-    };
+    // Made for the first delivery: reading the system's certificates takes longer than serving a whole test.
+    let mut transport: Option<Arc<dyn Transport>> = None;
     let mut posts = JoinSet::new();
     loop {
         let delivery = tokio::select! {
@@ -301,7 +299,14 @@ async fn post_callbacks(simulator: Simulator) {
             result = simulator.next_delivery(Mail::Result) => result,
         };
         while posts.try_join_next().is_some() {}
-        posts.spawn(post(transport.clone(), simulator.clone(), delivery));
+        let transport = match &transport {
+            Some(transport) => transport.clone(),
+            None => match reqwest::for_deliveries(Duration::from_secs(2)) {
+                Ok(made) => transport.insert(Arc::new(made)).clone(),
+                Err(error) => return tracing::error!(%error, "callbacks cannot be delivered"),
+            },
+        };
+        posts.spawn(post(transport, simulator.clone(), delivery));
     }
 }
 
