@@ -1,23 +1,19 @@
-//! The connection is cut before a call, in its middle, after it and in the answer; the simulator counts the prompts.
+//! Connections that cannot be had, that are closed between two calls or while one is written. What is cut within a call, see
+//! [`chaos`](crate::chaos).
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use daraja::{
-    Answer, Client, Credentials, Environment, Operation, Repeat, StkQuery, Timestamp,
-    client::ClientBuilder,
-    simulator::{Route, Simulator},
+    Answer, Client, Credentials, Environment, Operation, Repeat, Timestamp, client::ClientBuilder, simulator::Simulator,
 };
 use tokio::net::TcpListener;
 
 use crate::tools::{
-    PATIENCE, at_once, every, merchant,
-    proxy::{By, Connection, Part, Place, Proxy},
+    at_once,
+    proxy::{By, Connection, Proxy},
     push, push_to,
     roads::{Road, Roads},
     script::Script,
@@ -27,104 +23,9 @@ use crate::tools::{
 };
 
 const INTERRUPTED: &str = "Unknown(Transport(Interrupted))";
-const TIMEOUT: &str = "Unknown(Transport(Timeout))";
-
-/// Where the push is cut, and how; the verdict, which is always an unknown outcome; the prompts that rang.
-const CUTS: [(Place, By, &str, usize); 30] = {
-    use By::{Fin, Reset, Silence};
-    use Part::{AllBut, First, HalfOfTheBody, Head};
-    use Place::{Accepted, Answer, Request};
-    [
-        (Accepted, Fin, INTERRUPTED, 0),
-        (Accepted, Reset, INTERRUPTED, 0),
-        (Accepted, Silence, TIMEOUT, 0),
-        (Request(First(0)), Fin, INTERRUPTED, 0),
-        (Request(First(0)), Reset, INTERRUPTED, 0),
-        (Request(First(0)), Silence, TIMEOUT, 0),
-        (Request(First(1)), Fin, INTERRUPTED, 0),
-        (Request(Head), Fin, INTERRUPTED, 0),
-        (Request(Head), Reset, INTERRUPTED, 0),
-        (Request(HalfOfTheBody), Fin, INTERRUPTED, 0),
-        (Request(HalfOfTheBody), Reset, INTERRUPTED, 0),
-        (Request(HalfOfTheBody), Silence, TIMEOUT, 0),
-        (Request(AllBut(1)), Fin, INTERRUPTED, 0),
-        (Request(AllBut(1)), Reset, INTERRUPTED, 0),
-        (Request(AllBut(1)), Silence, TIMEOUT, 0),
-        (Answer(First(0)), Fin, INTERRUPTED, 1),
-        (Answer(First(0)), Reset, INTERRUPTED, 1),
-        (Answer(First(0)), Silence, TIMEOUT, 1),
-        (Answer(First(1)), Fin, INTERRUPTED, 1),
-        (Answer(First(1)), Reset, INTERRUPTED, 1),
-        (Answer(First(1)), Silence, TIMEOUT, 1),
-        (Answer(First(20)), Fin, INTERRUPTED, 1),
-        (Answer(Head), Fin, INTERRUPTED, 1),
-        (Answer(Head), Silence, TIMEOUT, 1),
-        (Answer(HalfOfTheBody), Fin, INTERRUPTED, 1),
-        (Answer(HalfOfTheBody), Reset, INTERRUPTED, 1),
-        (Answer(HalfOfTheBody), Silence, TIMEOUT, 1),
-        (Answer(AllBut(1)), Fin, INTERRUPTED, 1),
-        (Answer(AllBut(1)), Reset, INTERRUPTED, 1),
-        (Answer(AllBut(1)), Silence, TIMEOUT, 1),
-    ]
-};
-
-/// A client that waits for long only if it is answered in the end.
-fn through(proxy: &Proxy, simulator: &Simulator, by: By) -> ClientBuilder {
+fn through(proxy: &Proxy, simulator: &Simulator) -> ClientBuilder {
     let environment = Environment::custom(&proxy.base_url()).expect("a loopback URL");
-    let builder = Client::builder(environment, simulator.credentials()).retry(at_once()).reqwest(without_roots());
-    if by == By::Silence { builder.attempt_timeout(PATIENCE) } else { builder }
-}
-
-/// Pushes once through a cut and compares.
-async fn cut_a_push(place: Place, by: By, connection: Connection, verdict: &str, prompts: usize) {
-    let case = format!("{place:?} by {by:?} on a {connection:?} connection");
-    let simulator = Simulator::new();
-    let served = simulator.serve("127.0.0.1:0").await.expect("a loopback port");
-    let proxy = Proxy::before(&served.base_url(), connection).await;
-    let client = through(&proxy, &simulator, by).build().expect("a client");
-    client.warm_up().await.expect("token requests are not cut");
-    proxy.cut_next(place, by);
-
-    let outcome = client.send(&push()).await;
-
-    let calls = usize::from(!matches!(place, Place::Accepted));
-    let connections = if connection == Connection::Fresh { 2 } else { 1 };
-    assert_eq!((told(&outcome).as_str(), means(&outcome)), (verdict, "unknown"), "{case}");
-    assert_eq!(simulator.prompts().len(), prompts, "{case}: prompts");
-    assert_eq!(simulator.calls(Route::StkPush), prompts, "{case}: requests that reached the simulator");
-    assert_eq!(proxy.calls(), calls, "{case}: requests that the proxy read");
-    assert_eq!(proxy.connections(), connections, "{case}: connections");
-}
-
-#[tokio::test]
-async fn a_push_that_is_cut_anywhere_is_unknown_and_never_sent_again() {
-    let on_fresh = |(place, by, verdict, prompts)| cut_a_push(place, by, Connection::Fresh, verdict, prompts);
-    every(CUTS.into_iter().map(on_fresh)).await;
-}
-
-#[tokio::test]
-async fn a_push_that_is_cut_on_a_reused_connection_is_unknown_and_never_sent_again() {
-    let on_reused = |(place, by, verdict, prompts)| cut_a_push(place, by, Connection::Reused, verdict, prompts);
-    let accepted = |(place, ..): &(Place, By, &str, usize)| !matches!(place, Place::Accepted);
-    every(CUTS.into_iter().filter(accepted).map(on_reused)).await;
-}
-
-#[tokio::test]
-async fn a_query_that_is_cut_anywhere_is_asked_again() {
-    every(CUTS.into_iter().map(|(place, by, ..)| async move {
-        let simulator = Simulator::builder().query_spacing(Duration::ZERO).build();
-        let served = simulator.serve("127.0.0.1:0").await.unwrap();
-        let proxy = Proxy::before(&served.base_url(), Connection::Fresh).await;
-        let client = through(&proxy, &simulator, by).build().unwrap();
-        client.warm_up().await.unwrap();
-        proxy.cut_next(place, by);
-
-        let outcome = client.send(&StkQuery::new(&merchant(), &"ws_CO_1".parse().unwrap())).await;
-
-        assert_eq!(told(&outcome), "Ok", "{place:?} by {by:?}");
-        assert_eq!(proxy.connections(), 3, "{place:?} by {by:?}: token, cut, repeated");
-    }))
-    .await;
+    Client::builder(environment, simulator.credentials()).retry(at_once()).reqwest(without_roots())
 }
 
 /// The connections that are tried behind the token's, the verdict, how many were tried, the prompts that rang.
@@ -181,7 +82,7 @@ async fn a_connection_that_the_server_closed_between_two_pushes_is_not_used_agai
     let simulator = Simulator::new();
     let served = simulator.serve("127.0.0.1:0").await.unwrap();
     let proxy = Proxy::before(&served.base_url(), Connection::Reused).await;
-    let client = through(&proxy, &simulator, By::Fin).build().unwrap();
+    let client = through(&proxy, &simulator).build().unwrap();
     client.warm_up().await.unwrap();
     proxy.end_after_answers(Some(By::Fin));
     client.send(&push_to("254700000001".parse().unwrap())).await.unwrap();
@@ -201,7 +102,7 @@ async fn a_connection_that_is_closed_while_the_next_push_is_written_never_double
         let simulator = Simulator::new();
         let served = simulator.serve("127.0.0.1:0").await.unwrap();
         let proxy = Proxy::before(&served.base_url(), Connection::Reused).await;
-        let client = through(&proxy, &simulator, by).build().unwrap();
+        let client = through(&proxy, &simulator).build().unwrap();
         client.warm_up().await.unwrap();
         proxy.end_after_answers(Some(by));
         for customer in 0..300_u64 {

@@ -7,8 +7,8 @@
 
 mod answers;
 mod cancellation;
+mod chaos;
 mod cuts;
-mod faults;
 mod load;
 mod payouts;
 mod sequences;

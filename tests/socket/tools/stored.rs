@@ -1,13 +1,17 @@
-//! A token store that always has a token, so that a test begins with the call itself.
+//! Token stores that have a token at once, so that a test begins with the call itself.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use std::time::Duration;
 
 use daraja::{
     secret::AccessToken,
+    simulator::Simulator,
     token::{StoreError, StoredToken, TokenKey, TokenStore},
     transport::BoxFuture,
 };
 
+/// Always the same token.
 pub(crate) struct Stored;
 
 impl TokenStore for Stored {
@@ -17,6 +21,32 @@ impl TokenStore for Stored {
     }
 
     fn save<'a>(&'a self, _: &'a TokenKey, _: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// The newest token that a client saved, whatever it calls by.
+#[derive(Clone, Default)]
+pub(crate) struct Shared(Arc<Mutex<Option<StoredToken>>>);
+
+impl Shared {
+    /// Holds a token that the simulator handed out in process.
+    pub(crate) async fn with_token_of(simulator: &Simulator) -> Self {
+        let shared = Self::default();
+        let client = simulator.client_builder().token_store(shared.clone()).build().expect("a client");
+        client.warm_up().await.expect("a token is granted");
+        shared
+    }
+}
+
+impl TokenStore for Shared {
+    fn load<'a>(&'a self, _: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>> {
+        let token = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Box::pin(async { Ok(token) })
+    }
+
+    fn save<'a>(&'a self, _: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
         Box::pin(async { Ok(()) })
     }
 }
