@@ -15,7 +15,6 @@ use super::{
 };
 
 /// A query finds its answer in what is a failure to the others.
-const LOST_BUT_TO_A_QUERY: Cells = LOST;
 const REFUSED_BUT_TO_A_QUERY: Cells = ["ok", "refused", "refused 0×", "refused 0×", "refused 0×", "refused 0×"];
 
 const TOKEN: Start = Start::Token;
@@ -30,19 +29,13 @@ fn outages() -> Vec<Row> {
         row("403 and HTML of the firewall", TOKEN, &[Desk(Html)], "Unknown(Decode(403))", LOST),
         row("500 without a body", TOKEN, &[Desk(Empty)], "Unknown(Decode(500))", LOST),
         row("redirect", TOKEN, &[Desk(Redirect)], "Unknown(Decode(302))", LOST),
-        row(
-            "200 with 500.001.1001 and no words",
-            TOKEN,
-            &[Desk(ErrorInOk)],
-            "Unknown(Api(200 500.001.1001))",
-            LOST_BUT_TO_A_QUERY,
-        ),
+        row("200 with 500.001.1001 and no words", TOKEN, &[Desk(ErrorInOk)], "Unknown(Api(200 500.001.1001))", LOST),
         row(
             "500.001.1001 The transaction is being processed",
             TOKEN,
             &refused(500, "500.001.1001", "The transaction is being processed"),
             "Unknown(Api(500 500.001.1001))",
-            LOST_BUT_TO_A_QUERY,
+            LOST,
         ),
         row(
             "500.001.1001 Internal Server Error, and it was carried out",

@@ -8,6 +8,7 @@ use super::{
     operations::Call,
     page,
     sequence::{Rows, play},
+    unknown_means_both,
 };
 
 const KINDS: &str = "CBASHETKXN";
@@ -54,6 +55,9 @@ const PUSH: Rows<10> = [
 /// One table for each class: a hundred sequences.
 async fn meet(call: Call, rows: &Rows<10>) {
     let seen = play(call, KINDS, rows).await;
+    if !call.is_safe() {
+        unknown_means_both(seen.iter().flat_map(|(_, cells)| cells).map(String::as_str));
+    }
     let letters: Vec<String> = KINDS.chars().map(|kind| format!("**{kind}**")).collect();
     let mut table = format!("| first, then | {} |\n|---|{}\n", letters.join(" | "), "---|".repeat(10));
     for (first, cells) in seen {
