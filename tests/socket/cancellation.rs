@@ -49,7 +49,9 @@ async fn a_push_that_is_dropped_anywhere_rings_once_at_most_and_the_next_answer_
         for fresh in [true, false] {
             for point in 0.. {
                 let client = if fresh { client_of(&served) } else { in_use.clone() };
-                fault.into_iter().for_each(|fault| simulator.fault(Route::StkPush, fault));
+                if let Some(fault) = fault {
+                    simulator.fault(Route::StkPush, fault);
+                }
                 (dropped, next) = (dropped + 1, next + 1);
                 let ended = dropped_at(point, client.send(&push_to(customer(dropped)))).await.is_some();
                 settle(&client, &simulator, customer(next)).await;
@@ -84,8 +86,8 @@ async fn settle(client: &Client, simulator: &Simulator, payer: Msisdn) {
         Err(error) => {
             assert!(error.outcome_unknown() && own.len() <= 1, "{error}");
             // The fault is used up: now it works.
-            let again = Msisdn::try_from(payer.as_u64() + 2_000).unwrap();
-            let accepted = client.send(&push_to(again)).await.unwrap();
+            let again = Msisdn::try_from(payer.as_u64() + 2_000).expect("a number");
+            let accepted = client.send(&push_to(again)).await.expect("accepted");
             let ids = simulator.prompts().into_iter().filter(|prompt| prompt.payer == again);
             assert_eq!(
                 ids.map(|prompt| prompt.checkout_request_id).collect::<Vec<_>>(),
