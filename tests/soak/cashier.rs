@@ -6,13 +6,13 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use daraja::{B2cPayment, NextStep, Payout, PayoutState, Shillings, Timestamp, webhook::Event};
+use daraja::{B2cPayment, NextStep, Payout, PayoutState, RetryPolicy, Shillings, Timestamp, webhook::Event};
 use tokio::time::timeout;
 
 use crate::{
     book::{self, Gone, Row},
     dice::Dice,
-    number,
+    number, patient,
     shop::{Mailbox, Shop},
 };
 
@@ -26,7 +26,8 @@ const WINDOW: Duration = Duration::from_secs(3_600);
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// What becomes of payouts, by the last digits of the number: see the simulator's scenarios.
-const RECIPIENTS: [u64; 16] = [10, 12, 13, 14, 15, 16, 18, 19, 4, 26, 40, 91, 92, 93, 98, 99];
+const RECIPIENTS: [u64; 24] =
+    [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 4, 26, 40, 91, 92, 93, 98, 99];
 
 #[derive(Clone, Copy)]
 struct FastClock {
@@ -53,7 +54,7 @@ async fn pay_one(shop: &Shop, person: u64, clock: FastClock, dice: &mut Dice) ->
     let mut mailbox = shop.mailbox();
     let (payout_at, status_at) = (mailbox.open('P', None), mailbox.open('S', None));
     let amount = Shillings::new(u32::try_from(dice.roll(5_000)).expect("small") + 10).expect("an amount");
-    let recipient = number(person, if dice.percent(10) { 94 } else { dice.pick(&RECIPIENTS) });
+    let recipient = number(person, if dice.percent(3) { 94 } else { dice.pick(&RECIPIENTS) });
     let urls = shop.urls().results(&payout_at);
     let payment = B2cPayment::new(&shop.initiator, shop.payout_code, recipient, amount, urls.clone());
     let mut payout = Payout::new(&payment).send_again_within(WINDOW);
@@ -66,7 +67,9 @@ async fn pay_one(shop: &Shop, person: u64, clock: FastClock, dice: &mut Dice) ->
                 payout.begin(&request, now).expect("it is the next safe step");
                 // Now and then the program is stopped in the middle, and starts again with what it has stored.
                 let limit = if dice.percent(2) { Duration::from_millis(dice.roll(20)) } else { LIMIT };
-                match timeout(limit, shop.client.send(&request)).await {
+                // The client's own repeats would leave the payout little to decide.
+                let policy = if dice.percent(50) { RetryPolicy::never() } else { patient() };
+                match timeout(limit, shop.client.send_with(&request, policy)).await {
                     Ok(outcome) => payout.sent(&outcome, clock.now()),
                     Err(_) => payout = restart(&payout),
                 }

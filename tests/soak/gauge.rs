@@ -8,13 +8,13 @@ pub(crate) struct Sample {
     pub(crate) at: Duration,
     pub(crate) kib: Option<u64>,
     pub(crate) descriptors: Option<u64>,
-    pub(crate) tasks: usize,
+    pub(crate) tasks: u64,
     pub(crate) attempts: u64,
 }
 
 impl Sample {
     pub(crate) fn take(started: Instant, attempts: u64) -> Self {
-        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks() as u64;
         Self { at: started.elapsed(), kib: resident(), descriptors: descriptors(), tasks, attempts }
     }
 }
