@@ -90,6 +90,8 @@ pub(crate) struct TokenCache {
     key: TokenKey,
     store: Option<Box<dyn TokenStore>>,
     fetch_timeout: Duration,
+    /// How long another process's fetch is waited for.
+    outwait: Duration,
     /// Never held across an await.
     slot: RwLock<Slot>,
     /// Held by the one that fetches. It counts the fetches that ended and keeps the last outcome for those who waited.
@@ -124,9 +126,18 @@ enum Claim {
 }
 
 impl TokenCache {
-    pub(crate) fn new(key: TokenKey, store: Option<Box<dyn TokenStore>>, fetch_timeout: Duration) -> Self {
+    /// `total` is how long a whole call may take.
+    pub(crate) fn new(
+        key: TokenKey,
+        store: Option<Box<dyn TokenStore>>,
+        fetch_timeout: Duration,
+        total: Duration,
+    ) -> Self {
         let (slot, fetching) = (RwLock::default(), Mutex::default());
-        Self { key, store, fetch_timeout, slot, fetching }
+        let mut cache = Self { key, store, fetch_timeout, outwait: Duration::ZERO, slot, fetching };
+        // One process may die with its claim, another one fetches then; but a call must have time left for its own fetch.
+        cache.outwait = cache.lease().saturating_mul(2).min(total.checked_div(2).unwrap_or_default());
+        cache
     }
 
     /// The token, if it is fresh: no lock is waited for, nothing is sent.
@@ -165,7 +176,7 @@ impl TokenCache {
         if self.store.is_none() {
             return self.lease();
         }
-        self.lease().saturating_mul(2).saturating_add(STORE_PATIENCE.saturating_mul(3))
+        self.outwait.saturating_add(self.lease()).saturating_add(STORE_PATIENCE.saturating_mul(3))
     }
 
     /// How long a fetch can take with everything around it.
@@ -238,12 +249,12 @@ impl TokenCache {
         Ok(live)
     }
 
-    /// Looks for another process's token as long as that one may take, then fetches all the same.
+    /// Looks for another process's token for a while, then fetches all the same.
     async fn load_or_claim(&self) -> Claim {
-        let lease_ends = after(Instant::now(), self.lease());
+        let wait_ends = after(Instant::now(), self.outwait);
         loop {
             match self.load_once(None).await {
-                Claim::Refused if Instant::now() < lease_ends => sleep(STORE_POLL).await,
+                Claim::Refused if Instant::now() < wait_ends => sleep(STORE_POLL).await,
                 claim => return claim,
             }
         }

@@ -366,6 +366,37 @@ async fn a_claim_that_is_never_made_good_is_outwaited() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_that_dies_with_its_claim_is_followed_by_one_other() {
+    let (store, scripted) = (Store::default(), Scripted::new(vec![ok(); 7]));
+    let late =
+        Step::AnswerLate(Duration::from_secs(5), 200, format!(r#"{{"access_token":"{TOKEN}","expires_in":"3599"}}"#));
+    let scripted = scripted.with_token_steps(vec![late; 7]);
+    // The lease of a client with the default timeouts.
+    store.with(|inner| inner.claimed_until = Some(Instant::now() + Duration::from_secs(14)));
+    let mut herd = JoinSet::new();
+    for _ in 0..7 {
+        sleep(Duration::from_millis(30)).await;
+        let client = scripted.builder().token_store(store.clone()).build().unwrap();
+        herd.spawn(async move { client.send(&Read).await });
+    }
+    for outcome in herd.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(scripted.token_requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_with_little_time_does_not_spend_all_of_it_on_a_claim() {
+    for total in [8, 20, 30] {
+        let (store, scripted) = (Store::default(), Scripted::new([ok()]));
+        store.with(|inner| inner.claimed_until = Some(Instant::now() + Duration::from_secs(86_400)));
+        let client = scripted.builder().timeout(Duration::from_secs(total)).token_store(store).build().unwrap();
+        client.send(&Read).await.unwrap();
+        assert_eq!(scripted.token_requests().len(), 1, "{total}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn everybody_in_a_process_outwaits_such_a_claim() {
     let (store, scripted) = (Store::default(), Scripted::new(vec![ok(); 3]));
     store.with(|inner| inner.claimed_until = Some(Instant::now() + Duration::from_secs(86_400)));
