@@ -150,7 +150,12 @@ impl Client {
         let class = refusal.class();
         tracing::debug!(status = answer.status().as_u16(), code = ?refusal.code(), ?class, "refused");
         match class {
-            Class::TokenRefused => self.inner.tokens.forget(&live.token),
+            Class::TokenRefused => {
+                self.inner.tokens.forget(&live.token);
+                if live.is_borrowed {
+                    return Err(Failure::new(Fate::OldToken, refusal));
+                }
+            }
             Class::Throttled => {}
             Class::Refused | Class::Unclear => {
                 return operation.fault(refusal).map_err(|error| Failure::new(Fate::Answered(class), error));

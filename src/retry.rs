@@ -150,6 +150,8 @@ pub(crate) enum Fate {
     NotSent,
     /// The answer was a refusal of this class.
     Answered(Class),
+    /// The token was refused, and another process had left it in the store: it may have been replaced since.
+    OldToken,
 }
 
 /// A failed attempt: what it proves and what to tell the caller.
@@ -183,7 +185,7 @@ fn verdict(fate: Fate, repeat: Repeat) -> Verdict {
     match (fate, repeat) {
         (Fate::NotSent | Fate::Answered(Class::Throttled), _)
         | (Fate::Answered(Class::Unclear), Repeat::Safe | Repeat::Deduplicated) => Verdict::Repeat,
-        (Fate::Answered(Class::TokenRefused), _) => Verdict::Renew,
+        (Fate::Answered(Class::TokenRefused) | Fate::OldToken, _) => Verdict::Renew,
         (Fate::NotTried | Fate::Answered(Class::Refused), _) | (Fate::Answered(Class::Unclear), Repeat::Never) => {
             Verdict::Stop
         }
@@ -207,7 +209,7 @@ pub(crate) struct Course {
     began: Instant,
     /// When the first attempt began that may have been carried out. It is set once and for all.
     unknown_since: Option<Instant>,
-    renewed: bool,
+    renewals: u8,
 }
 
 impl Course {
@@ -219,7 +221,7 @@ impl Course {
         };
         let began = Instant::now();
         let (pause, deadline) = (policy.first_pause, after(began, total));
-        Self { repeat, policy, deadline, least, attempt: 1, pause, began, unknown_since: None, renewed: false }
+        Self { repeat, policy, deadline, least, attempt: 1, pause, began, unknown_since: None, renewals: 0 }
     }
 
     /// Whether there is time for an attempt after this pause.
@@ -252,7 +254,7 @@ impl Course {
     pub(crate) fn after(&mut self, failure: Failure) -> Result<Duration, Error> {
         let Failure { fate, error } = failure;
         let error = match error {
-            Error::Api(error) if self.renewed && fate == Fate::Answered(Class::TokenRefused) => {
+            Error::Api(error) if self.renewals > 0 && fate == Fate::Answered(Class::TokenRefused) => {
                 Error::Api(error.with_hint(REFUSED_AGAIN))
             }
             other => other,
@@ -261,9 +263,11 @@ impl Course {
         if unclear && self.repeat != Repeat::Safe {
             self.unknown_since.get_or_insert(self.began);
         }
+        // An old token that came in place of the refused one proves nothing against the app.
+        let most_renewals = if fate == Fate::OldToken { 2 } else { 1 };
         let next = match verdict(fate, self.repeat) {
-            Verdict::Renew if !self.renewed => {
-                self.renewed = true;
+            Verdict::Renew if self.renewals < most_renewals => {
+                self.renewals = self.renewals.saturating_add(1);
                 Some(Duration::ZERO)
             }
             Verdict::Repeat if self.attempt < self.policy.attempts => {

@@ -53,6 +53,8 @@ pub(crate) struct Live {
     pub(crate) bearer: HeaderValue,
     stale_at: Instant,
     dead_at: Instant,
+    /// Fetched by another process: it may have been replaced since it was saved.
+    pub(crate) is_borrowed: bool,
 }
 
 impl Live {
@@ -65,7 +67,7 @@ impl Live {
         // A short life is not all margin: each token would be fetched for one call.
         let margin = part(10).max(Duration::from_secs(60)).min(part(2));
         let stale_at = after(asked_at, life.saturating_sub(margin));
-        Some(Self { token, bearer, stale_at, dead_at: after(asked_at, life) })
+        Some(Self { token, bearer, stale_at, dead_at: after(asked_at, life), is_borrowed: false })
     }
 
     /// Reads Daraja's answer. A life that cannot be read counts as the usual one: a token that dies early is renewed.
@@ -119,7 +121,9 @@ struct Fetches {
 enum Claim {
     /// Another process did: here is its token.
     Theirs(Live),
-    /// This one does.
+    /// This one does, by a claim.
+    Granted,
+    /// This one does, and nobody was asked.
     Ours,
     /// Another process is at it.
     Refused,
@@ -237,16 +241,19 @@ impl TokenCache {
         if let Claim::Theirs(live) = claim {
             return Ok(live);
         }
-        let live = match timeout(self.fetch_timeout, fetch.fetch()).await {
-            Ok(outcome) => outcome?,
-            Err(elapsed) => return Err(TransportError::new(TransportErrorKind::Timeout).with_source(elapsed).into()),
+        let outcome = match timeout(self.fetch_timeout, fetch.fetch()).await {
+            Ok(outcome) => outcome,
+            Err(elapsed) => Err(TransportError::new(TransportErrorKind::Timeout).with_source(elapsed).into()),
         };
-        tracing::debug!("access token fetched");
-        if let Some(store) = &self.store {
-            let left = live.dead_at.saturating_duration_since(Instant::now());
-            _ = heed(store.save(&self.key, &StoredToken::new(live.token.clone(), left))).await;
+        match (&self.store, &outcome) {
+            (Some(store), Ok(live)) => {
+                let left = live.dead_at.saturating_duration_since(Instant::now());
+                _ = heed(store.save(&self.key, &StoredToken::new(live.token.clone(), left))).await;
+            }
+            (Some(store), Err(_)) if matches!(claim, Claim::Granted) => self.release(&**store).await,
+            _ => {}
         }
-        Ok(live)
+        outcome.inspect(|_| tracing::debug!("access token fetched"))
     }
 
     /// Looks for another process's token for a while, then fetches all the same.
@@ -272,7 +279,13 @@ impl TokenCache {
             Ok(false) => Claim::Refused,
             Err(Failed) => Claim::Ours,
             // Whoever had the claim before may have saved a token since it was looked for.
-            Ok(true) => self.load(&**store, dying).await.ok().flatten().map_or(Claim::Ours, Claim::Theirs),
+            Ok(true) => match self.load(&**store, dying).await {
+                Ok(Some(live)) => {
+                    self.release(&**store).await;
+                    Claim::Theirs(live)
+                }
+                _ => Claim::Granted,
+            },
         }
     }
 
@@ -290,13 +303,19 @@ impl TokenCache {
         granted
     }
 
+    async fn release(&self, store: &dyn TokenStore) {
+        self.write(|slot| slot.claimed_until = None);
+        _ = heed(store.release(&self.key)).await;
+    }
+
     /// A token of the store that is fresh, was not refused, and is not the one that is to be replaced.
     async fn load(&self, store: &dyn TokenStore, dying: Option<&AccessToken>) -> Result<Option<Live>, Failed> {
         // As for a fetch, life is counted from before the question.
         let asked_at = Instant::now();
         let stored = heed(store.load(&self.key)).await?;
         let stored = stored.filter(|stored| dying != Some(&stored.token) && !self.was_refused(&stored.token));
-        Ok(stored.and_then(|stored| Live::new(stored.token, stored.life, asked_at)).filter(|live| !live.is_stale()))
+        let live = stored.and_then(|stored| Live::new(stored.token, stored.life, asked_at));
+        Ok(live.filter(|live| !live.is_stale()).map(|live| Live { is_borrowed: true, ..live }))
     }
 
     /// Forgets this token and no other: a newer one may be in use already.

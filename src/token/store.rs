@@ -56,13 +56,19 @@ pub trait TokenStore: Send + Sync + 'static {
     /// The token that was saved last for this key.
     fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>>;
 
-    /// Keeps a token that was fetched.
+    /// Keeps a token that was fetched, and gives the claim back.
     fn save<'a>(&'a self, key: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Asks to be the one that fetches, for the length of `lease`. Whoever is told `false` looks for the other's token
     /// until the lease is over. Granted by default.
     fn claim<'a>(&'a self, _key: &'a TokenKey, _lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(ready(Ok(true)))
+    }
+
+    /// Gives a claim back that needs no token, or brought none, so that nobody waits for its end. [`save`](Self::save) does
+    /// the same by itself. Nothing by default.
+    fn release<'a>(&'a self, _key: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(ready(Ok(())))
     }
 }
 

@@ -339,6 +339,14 @@ impl TokenStore for Store {
             }))
         })
     }
+
+    fn release<'a>(&'a self, _: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.reach().await?;
+            self.with(|inner| inner.claimed_until = None);
+            Ok(())
+        })
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -422,9 +430,41 @@ async fn everybody_in_a_process_outwaits_such_a_claim() {
 async fn a_token_that_was_saved_while_the_claim_was_asked_for_is_used() {
     let (store, scripted) = (Store::default(), Scripted::new([ok()]));
     store.with(|inner| inner.saved_meanwhile = Some(stored("theirs1")));
-    scripted.builder().token_store(store).build().unwrap().send(&Read).await.unwrap();
+    scripted.builder().token_store(store.clone()).build().unwrap().send(&Read).await.unwrap();
     assert_eq!(scripted.token_requests().len(), 0);
     assert_eq!(bearers(&scripted), ["theirs1"]);
+    assert_eq!(store.with(|inner| inner.claimed_until), None, "nobody waits for a claim that was not needed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_fails_gives_its_claim_back() {
+    let wrong = refusal(400, "400.008.01", "Invalid Authentication passed");
+    let (store, scripted) = (Store::default(), Scripted::default().with_token_steps([wrong]));
+    let client = scripted.builder().token_store(store.clone()).build().unwrap();
+    client.send(&Read).await.unwrap_err();
+    assert_eq!(store.with(|inner| inner.claimed_until), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_holds_an_old_token_does_not_fail_the_call_whose_own_was_refused() {
+    let stale = refusal(404, "404.001.03", "Invalid Access Token");
+    let (store, scripted) = (Store::default(), Scripted::new([ok(), stale.clone(), stale, ok()]));
+    let client = scripted.builder().token_store(store.clone()).build().unwrap();
+    client.send(&Read).await.unwrap();
+    // What was saved before the store could not be reached for a while.
+    store.with(|inner| inner.tokens.values_mut().for_each(|token| token.token = AccessToken::new("older1")));
+    client.send(&Read).await.unwrap();
+    let second = format!("{TOKEN}2");
+    assert_eq!(bearers(&scripted), [TOKEN, TOKEN, "older1", &second]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_does_not_go_through_old_tokens_for_ever() {
+    let stale = refusal(404, "404.001.03", "Invalid Access Token");
+    let (store, scripted) = (Store::default(), Scripted::new(vec![stale; 10]));
+    let client = scripted.builder().token_store(store).build().unwrap();
+    client.send(&Read).await.unwrap_err();
+    assert_eq!(bearers(&scripted).len(), 2, "a fresh token that is refused as well is the end");
 }
 
 #[tokio::test(start_paused = true)]
