@@ -23,8 +23,12 @@ use crate::{
     wire::Text,
 };
 
+#[cfg(feature = "redis")]
+mod redis;
 mod store;
 
+#[cfg(feature = "redis")]
+pub use redis::RedisTokenStore;
 use store::{Failed, STORE_PATIENCE, heed};
 pub use store::{StoreError, StoredToken, TokenKey, TokenStore};
 

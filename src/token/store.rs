@@ -1,6 +1,11 @@
 //! [`TokenStore`]: one token for all processes of an app.
 
-use std::{error::Error as StdError, future::ready, time::Duration};
+use std::{
+    error::Error as StdError,
+    future::ready,
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
 use tokio::time::timeout;
 
@@ -76,15 +81,27 @@ pub trait TokenStore: Send + Sync + 'static {
 pub type StoreError = Box<dyn StdError + Send + Sync>;
 
 /// Whose token it is: one app in one environment.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub struct TokenKey {
     environment: String,
     consumer_key: ConsumerKey,
+    /// What a store seals tokens with; it does not tell one app from another.
+    #[cfg(feature = "redis")]
+    pub(super) secret: crate::secret::ConsumerSecret,
 }
 
 impl TokenKey {
     pub(crate) fn new(base_url: &str, credentials: &Credentials) -> Self {
-        Self { environment: base_url.to_owned(), consumer_key: credentials.key.clone() }
+        Self {
+            environment: base_url.to_owned(),
+            consumer_key: credentials.key.clone(),
+            #[cfg(feature = "redis")]
+            secret: credentials.secret.clone(),
+        }
+    }
+
+    fn app(&self) -> (&str, &ConsumerKey) {
+        (&self.environment, &self.consumer_key)
     }
 
     /// The environment's base URL.
@@ -97,6 +114,20 @@ impl TokenKey {
     #[must_use]
     pub fn consumer_key(&self) -> &str {
         self.consumer_key.as_str()
+    }
+}
+
+impl PartialEq for TokenKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.app() == other.app()
+    }
+}
+
+impl Eq for TokenKey {}
+
+impl Hash for TokenKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.app().hash(state);
     }
 }
 

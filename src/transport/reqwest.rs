@@ -38,8 +38,7 @@ impl ReqwestTransport {
     fn build(builder: Builder, connect_timeout: Duration) -> Result<Self, ConfigError> {
         #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
         if rustls::crypto::CryptoProvider::get_default().is_none() {
-            let problem = "has no crypto provider: install one with `CryptoProvider::install_default`, or enable the feature `rustls`";
-            return Err(ConfigError::one("TLS", problem));
+            return Err(no_provider());
         }
         let client = builder
             .connect_timeout(connect_timeout)
@@ -62,6 +61,13 @@ impl ReqwestTransport {
         }
         Ok(converted)
     }
+}
+
+#[cfg(all(any(feature = "rustls-no-provider", feature = "redis"), not(feature = "rustls")))]
+pub(crate) fn no_provider() -> ConfigError {
+    let problem =
+        "has no crypto provider: install one with `CryptoProvider::install_default`, or enable the feature `rustls`";
+    ConfigError::one("TLS", problem)
 }
 
 /// What is kept of a URI that is called: the URL, and the `Host` header that it makes.
