@@ -91,7 +91,7 @@ fn spans(codes: &[ResultCode]) -> String {
     spans.join(", ")
 }
 
-fn cells(reason: impl ToString, advice: Advice) -> Vec<String> {
+fn cells(reason: &impl ToString, advice: Advice) -> Vec<String> {
     vec![reason.to_string(), advice.to_string()]
 }
 
@@ -104,17 +104,17 @@ fn stk(code: &ResultCode) -> Option<Vec<String>> {
     let code = serde_json::to_string(code).unwrap();
     let body = format!(r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"ws_CO_1","ResultCode":{code}}}}}}}"#);
     let StkOutcome::Failed(failure) = StkCallback::parse(body.as_bytes()).unwrap().outcome else { return None };
-    Some([cells(failure.reason(), failure.advice()), vec![failure.customer_message().to_owned()]].concat())
+    Some([cells(&failure.reason(), failure.advice()), vec![failure.customer_message().to_owned()]].concat())
 }
 
 fn b2c(code: &ResultCode) -> Option<Vec<String>> {
     let B2cOutcome::Failed(failure) = B2cResult::parse(&result(code)).unwrap().outcome else { return None };
-    Some([cells(failure.reason(), failure.advice()), vec![failure.customer_message().to_owned()]].concat())
+    Some([cells(&failure.reason(), failure.advice()), vec![failure.customer_message().to_owned()]].concat())
 }
 
 fn reversal(code: &ResultCode) -> Option<Vec<String>> {
     match ReversalResult::parse(&result(code)).unwrap().outcome {
-        ReversalOutcome::Refused(failure) => Some(cells(failure.reason(), failure.advice())),
+        ReversalOutcome::Refused(failure) => Some(cells(&failure.reason(), failure.advice())),
         ReversalOutcome::AlreadyReversed => Some(vec![
             "the money had gone back before".to_owned(),
             "nothing: do not give it back in another way".to_owned(),
@@ -273,7 +273,7 @@ async fn page() -> String {
     page += "
 ## M-PESA Express
 
-What the callback of a push says, and the query likewise. A zero is a payment only together with a receipt, or as the query's
+What the callback of a push says, and the query likewise. These codes are final. A zero is a payment only together with a receipt, or as the query's
 answer about your own id. If only a query tells of a failure, a second one has to agree, and the advice is never to start a new
 payment at once, but after 60 s.
 ";
@@ -282,7 +282,7 @@ payment at once, but after 60 s.
     page += "
 ## B2C
 
-What the result of a payout says. A zero is a payment only together with a receipt. Whatever settles nothing leaves the payout
+What the result of a payout says. These codes are final. A zero is a payment only together with a receipt. Whatever settles nothing leaves the payout
 as it is, and never calls for a new id.
 ";
     let heads = ["code", "meaning (`B2cReason`)", "advice", "what the recipient may be told"];
@@ -290,7 +290,7 @@ as it is, and never calls for a new id.
     page += "
 ## Reversal
 
-A zero is a reversal only if it names the payment. Until it is reversed or refused, give nothing back in another way.
+These codes are final. A zero is a reversal only if it names the payment. Until it is reversed or refused, give nothing back in another way.
 ";
     table(&mut page, &["code", "meaning (`ReversalReason`)", "advice"], &lines(reversal));
     page += "

@@ -105,7 +105,7 @@ async fn what_the_guide_quotes_is_what_the_crate_says() {
     let said = [
         // Payments stuck on "Pending"
         waited().await,
-        // Callbacks that do not arrive
+        // Callbacks not working
         refused("127.0.0.1", SIGNED),
         refused("196.201.214.200", SIGNED),
         queried(3).await,
