@@ -212,7 +212,7 @@ async fn relay(mut client: TcpStream, shared: &Shared) {
     match early {
         Some((Place::Accepted, by)) => return end(client, by, shared).await,
         Some(_) => {
-            client.readable().await.expect("the client writes");
+            client.peek(&mut [0]).await.expect("the client writes");
             client.shutdown().await.expect("the client is there");
         }
         None => {}
