@@ -60,6 +60,30 @@ async fn a_hundred_waits_that_are_dropped_give_their_places_in_the_queue_away() 
     assert_eq!(started.elapsed().as_secs(), 1);
 }
 
+/// Whoever stands behind others looks later than they do; when they have left, at its own time.
+#[tokio::test(start_paused = true)]
+async fn a_wait_moves_up_when_those_before_it_are_dropped() {
+    let world = World::new(Alone, &[]);
+    let merchant = world.simulator.merchant();
+    let id = rung(&world, 0).await;
+    tokio::time::sleep(20 * SECOND).await;
+    let wait = || world.client.wait_for_payment(&merchant, &id).schedule([Duration::ZERO]).into_future();
+    let started = Instant::now();
+    wait().await.unwrap();
+    // The next turn is 13 s after the first.
+    let mut before: Vec<_> = (0..10).map(|_| wait()).collect();
+    for wait in &mut before {
+        assert!(timeout(Duration::ZERO, wait).await.is_err());
+    }
+    let leave = async {
+        tokio::time::sleep(SECOND).await;
+        drop(before);
+    };
+    let (settled, ()) = tokio::join!(wait(), leave);
+    settled.unwrap();
+    assert_eq!(started.elapsed().as_secs(), 13);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_callback_is_kept_for_whoever_waits_after_a_wait_that_was_dropped() {
     let body = br#"{"Body":{"stkCallback":{"CheckoutRequestID":"ws_CO_1","ResultCode":0,"CallbackMetadata":{"Item":[
