@@ -39,13 +39,10 @@ pub(crate) fn redact(text: &str, limit: usize) -> String {
         out.extend(after.next().map(|c| if c.is_control() { ' ' } else { c }));
         rest = after.as_str();
     }
-    if out.chars().count() > limit {
-        out = out.chars().take(limit).collect();
+    if rest.is_empty() && out.chars().count() <= limit {
+        return out;
     }
-    if out.len() < text.len() && !rest.is_empty() {
-        out.push('…');
-    }
-    out
+    out.chars().take(limit).chain(['…']).collect()
 }
 
 /// Long words with a digit are tokens, credentials or ids; runs of nine digits and more are phone numbers.
@@ -98,7 +95,15 @@ mod tests {
             redact("posted to https://shop.example/cb/s3cr3t, \"refused\"", 240),
             "posted to https://[redacted] \"refused\""
         );
-        assert_eq!(redact(&"x y ".repeat(100), 10).chars().count(), 11);
+        assert_eq!(redact("refused: why // not", 240), "refused: why // not");
+    }
+
+    #[test]
+    fn a_text_that_is_cut_says_so() {
+        assert_eq!(redact(&"x y ".repeat(100), 10), "x y x y x …");
+        assert_eq!(redact("wrong amount", 12), "wrong amount");
+        assert_eq!(redact("wrong amount", 11), "wrong amoun…");
+        assert_eq!(redact("wrong amount", 6), "wrong …");
     }
 
     #[test]
