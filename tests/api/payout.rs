@@ -270,6 +270,21 @@ async fn sending_is_safe_until_something_may_have_arrived() {
         ("accepted, no result", vec![(0, Begin), (5, Sent(Ack)), (130, MayNotBegin)], 125, "accepted", Ask),
         ("accepted without ids", vec![(0, Begin), (5, Sent(BareAck))], 125, "accepted", Ask),
         ("accepted before", vec![(0, Begin), (5, Sent(LossThenDuplicate))], 125, "accepted", Ask),
+        // Two programs that had the same row.
+        (
+            "refused, and another sending is accepted",
+            vec![(0, Begin), (5, Sent(NamedRefusal)), (6, Sent(Ack))],
+            6,
+            "accepted",
+            Wait(126),
+        ),
+        (
+            "refused, and another sending is throttled",
+            vec![(0, Begin), (5, Sent(NamedRefusal)), (6, Sent(Throttle))],
+            6,
+            "refused",
+            Done,
+        ),
     ])
     .await;
 }
@@ -280,6 +295,7 @@ async fn unknown_stays_unknown_whatever_follows() {
     check(vec![
         ("lost", lost(vec![(20, MayNotBegin)]), 10, "unknown", Wait(25)),
         ("lost, a little later", lost(vec![]), 25, "unknown", Again),
+        ("lost within the second", vec![(0, Begin), (0, Sent(Loss))], 15, "unknown", Again),
         ("lost, the window's last second", lost(vec![]), 599, "unknown", Again),
         ("lost, the window is over", lost(vec![(600, MayNotBegin)]), 600, "unknown", Ask),
         ("lost, then throttled", lost(vec![(25, Begin), (30, Sent(Throttle))]), 60, "unknown", Again),
@@ -311,6 +327,7 @@ async fn a_clock_that_goes_back_never_makes_sending_again_safe() {
         // The clock was a day ahead at first. When it passes that time again, the true age is a day.
         ("put right, and asked", lost(vec![(-86_000, Asked(Ack)), (-85_000, Asked(Ack))]), 100, "unknown", Ask),
         ("put right while sending", vec![(0, Begin), (-86_390, Sent(Loss))], 100, "unknown", Ask),
+        ("put right while sending: the pause is made", vec![(0, Begin), (-60, Sent(Loss))], -60, "unknown", Wait(-45)),
         (
             "put right, and sending again was begun before",
             vec![(0, Begin), (120, Begin), (-86_000, Sent(Throttle))],
@@ -509,6 +526,8 @@ async fn a_queue_timeout_is_no_failure() {
 #[tokio::test(start_paused = true)]
 async fn version_1_is_sent_once_and_known_by_the_id_it_was_given() {
     const GIVEN: &str = r#"{"ConversationID":"AG_20261006_20106e9209f64bebd05b"}"#;
+    const AMOUNT: &str = r#"{"Key":"TransactionAmount","Value":10}"#;
+    const RECEIPT_TOO: &str = r#",{"Key":"TransactionReceipt","Value":"UJ65WSR9W7"}"#;
     let given = || result(r#""OriginatorConversationID":"supplier-7-invoice-1042","#, "0", &money("10", "UJ65WSR9W7"));
     let other = || result(ANOTHER, "0", &money("10", "UJ65WSR9W7"));
     // The ack of the test gives it the id `supplier-7-invoice-1042`; its own is another one, which Daraja never saw.
@@ -551,6 +570,20 @@ async fn version_1_is_sent_once_and_known_by_the_id_it_was_given() {
                 Wait(3_609),
             ),
             ("the ack is lost, the URL tells", vec![(0, Begin), (5, Sent(Loss)), (9, Told(other()))], 9, "paid", Done),
+            (
+                "the ack is lost, the URL does not tell whom",
+                vec![(0, Begin), (5, Sent(Loss)), (9, Told(result(ANOTHER, "0", &format!("{AMOUNT}{RECEIPT_TOO}"))))],
+                9,
+                "unknown",
+                Wait(3_609),
+            ),
+            (
+                "the ack is lost, the URL does not tell how much",
+                vec![(0, Begin), (5, Sent(Loss)), (9, Told(result(ANOTHER, "0", &format!("{TO_WHOM}{RECEIPT_TOO}"))))],
+                9,
+                "unknown",
+                Wait(3_609),
+            ),
             ("a timeout of the given id", vec![(0, Begin), (5, Sent(Ack)), (9, TimedOut(GIVEN))], 9, "unknown", Ask),
             // Nothing was sent, so nothing can have been told about it.
             (
@@ -812,6 +845,14 @@ async fn money_that_moved_long_before_the_sending_is_another_payments() {
         (
             "told, by a clock of another zone",
             vec![(0, Begin), (5, Sent(Ack)), (9, told("05.10.2026"))],
+            9,
+            "paid",
+            Done,
+        ),
+        // What a clock said that was seen to be wrong proves nothing.
+        (
+            "told, our own clock was put right",
+            vec![(0, Begin), (-1, Sent(Ack)), (9, told("06.09.2026"))],
             9,
             "paid",
             Done,
