@@ -6,13 +6,15 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use daraja::{
-    Answer, Error, Operation, Repeat, Result, Timestamp,
+    Answer, Client, Credentials, Environment, Error, Operation, Repeat, Result, Timestamp,
     secret::AccessToken,
     simulator::{Fault, Route, Simulator},
     token::{StoreError, StoredToken, TokenKey, TokenStore},
-    transport::{BoxFuture, TransportErrorKind::Connect},
+    transport::{BoxFuture, Transport, TransportError, TransportErrorKind::Connect},
 };
+use http::{Request, Response};
 use serde::Serialize;
 use tokio::{
     task::JoinSet,
@@ -52,8 +54,7 @@ fn granted(token: &str, life: &str) -> Step {
 }
 
 fn bearers(scripted: &Scripted) -> Vec<String> {
-    let bearer =
-        |request: &http::Request<bytes::Bytes>| request.headers()["authorization"].to_str().unwrap()[7..].to_owned();
+    let bearer = |request: &Request<Bytes>| request.headers()["authorization"].to_str().unwrap()[7..].to_owned();
     scripted.calls().iter().map(bearer).collect()
 }
 
@@ -363,6 +364,11 @@ async fn clients_that_share_a_store_fetch_once_between_them() {
     }
     assert_eq!(scripted.token_requests().len(), 1);
     assert_eq!(store.with(|inner| inner.saves), 1);
+    // What a store of the user's own makes its key of: two apps must not share a token.
+    store.with(|inner| {
+        let keys: Vec<_> = inner.tokens.keys().map(|key| (key.environment(), key.consumer_key())).collect();
+        assert_eq!(keys, [("https://sandbox.safaricom.co.ke", "the key")]);
+    });
 }
 
 #[tokio::test(start_paused = true)]
@@ -608,4 +614,54 @@ async fn a_token_that_is_about_to_die_is_refreshed_beside_a_store_as_well() {
     client.send(&Read).await.unwrap();
     assert_eq!(scripted.token_requests().len(), 2, "before it died, and once");
     assert_eq!(bearers(&scripted), [TOKEN, &format!("{TOKEN}2"), &format!("{TOKEN}2")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_token_is_not_used_even_if_no_other_can_be_had() {
+    let no = refusal(400, "400.008.01", "Invalid Authentication passed");
+    let scripted = Scripted::new([ok()]).with_token_steps([granted(TOKEN, "100"), no]);
+    let client = scripted.client();
+    client.send(&Read).await.unwrap();
+    advance(Duration::from_secs(100)).await;
+    let error = client.send(&Read).await.unwrap_err();
+    assert!(matches!(error, Error::Token(_)), "{error:?}");
+    assert_eq!(bearers(&scripted), [TOKEN]);
+}
+
+/// Grants after a moment, and refuses the first token at once.
+#[derive(Clone, Default)]
+struct Hasty(Arc<Mutex<(usize, Vec<String>)>>);
+
+impl Transport for Hasty {
+    fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
+        Box::pin(async move {
+            if request.uri().path().starts_with("/oauth") {
+                sleep(Duration::from_millis(5)).await;
+                let mut inner = self.0.lock().unwrap();
+                inner.0 += 1;
+                let body = format!(r#"{{"access_token":"number {}","expires_in":"3599"}}"#, inner.0);
+                return Ok(Response::new(body.into()));
+            }
+            let bearer = request.headers()["authorization"].to_str().unwrap().to_owned();
+            let refused = r#"{"errorCode":"404.001.03","errorMessage":"Invalid Access Token"}"#;
+            let first = bearer == "Bearer number 1";
+            self.0.lock().unwrap().1.push(bearer);
+            let response = Response::builder().status(if first { 404 } else { 200 });
+            Ok(response.body(Bytes::from_static(if first { refused.as_bytes() } else { b"{}" })).unwrap())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_refused_before_those_who_waited_look_is_not_given_to_them() {
+    let hasty = Hasty::default();
+    let client = Client::builder(Environment::Sandbox, Credentials::new("k", "s")).transport(hasty.clone());
+    let client = client.build().unwrap();
+    let (first, second) = tokio::join!(client.send(&Read), client.send(&Read));
+    assert!(first.is_ok() && second.is_ok());
+    let (fetches, bearers) = hasty.0.lock().unwrap().clone();
+    assert_eq!(
+        (fetches, bearers),
+        (2, ["Bearer number 1", "Bearer number 2", "Bearer number 2"].map(str::to_owned).to_vec())
+    );
 }
