@@ -193,3 +193,21 @@ impl<'a> Items<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_proves_nothing_weighs_less_than_a_failure_unless_it_speaks_for_a_payment() {
+        let weight = |code: &str, receipt: &str| {
+            let items = format!(r#"{{"Item":[{{"Name":"MpesaReceiptNumber","Value":"{receipt}"}}]}}"#);
+            let body = format!(
+                r#"{{"stkCallback":{{"CheckoutRequestID":"ws_CO_1","ResultCode":{code},"CallbackMetadata":{items}}}}}"#
+            );
+            StkCallback::parse(body.as_bytes()).unwrap().outcome.weight()
+        };
+        let rising = [weight("26", ""), weight("1032", ""), weight("0", ""), weight("0", "UJ65WSR9W7")];
+        assert_eq!(rising, [0, 1, 2, 3]);
+    }
+}

@@ -122,6 +122,14 @@ async fn what_daraja_would_refuse_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_merchant_with_a_passkey_of_its_own_asks_in_production() {
+    let scripted = Scripted::new([answer(200, ACCEPTED)]);
+    let client = Client::builder(Environment::Production, Credentials::new("k", "s")).transport(scripted.clone());
+    client.build().unwrap().send(&push(&merchant())).await.unwrap();
+    assert_eq!(scripted.calls()[0].uri(), "https://api.safaricom.co.ke/mpesa/stkpush/v1/processrequest");
+}
+
+#[tokio::test(start_paused = true)]
 async fn rules_are_data() {
     let low = Limits::default().with_stk(Shillings::new(1).unwrap()..=Shillings::new(70_000).unwrap());
     let scripted = Scripted::new([answer(200, ACCEPTED)]);

@@ -40,6 +40,7 @@ fn expected() -> BTreeMap<&'static str, (&'static [u16], Expected)> {
         ("failed_1032", (&[200][..], Failed(StkReason::Cancelled))),
         ("failed_1037", (&[200][..], Failed(StkReason::NoResponse))),
         ("failed_1032_as_number", (&[200][..], Failed(StkReason::Cancelled))),
+        ("failed_1032_without_id", (&[200][..], Failed(StkReason::Cancelled))),
         ("code_26", (&[200][..], Unknown("26"))),
         ("code_nobody_knows", (&[200][..], Unknown("7777"))),
         ("no_code", (&[200][..], Expected::Error(3, false, "holds no ResultCode"))),

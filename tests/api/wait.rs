@@ -211,6 +211,21 @@ async fn a_callback_without_proof_makes_the_wait_ask_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_receipt_is_heard_after_a_callback_without_one() {
+    let (scripted, merchant, id, inbox) = (Scripted::new([told(4999)]), merchant(), ID.parse().unwrap(), Inbox::new());
+    let client = scripted.client();
+    inbox.deliver(callback(ID, 0, None));
+    let deliver = async {
+        sleep(5 * SECOND).await;
+        inbox.deliver(callback(ID, 0, Some("UKN1234567")));
+        std::future::pending::<()>().await;
+    };
+    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
+    let settled = tokio::select! { settled = wait => settled.unwrap(), () = deliver => unreachable!() };
+    assert_eq!((settled.source, receipt(&settled)), (Source::Callback, Some("UKN1234567")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_callback_wins_over_a_query_that_is_under_way() {
     let (scripted, merchant, id, inbox) =
         (Scripted::new([told(1037), Step::Hang]), merchant(), ID.parse().unwrap(), Inbox::new());
@@ -252,10 +267,11 @@ async fn in_an_inbox_success_beats_failure_and_the_first_of_equals_stays() {
 #[tokio::test(start_paused = true)]
 async fn an_inbox_remembers_a_bounded_number_for_a_bounded_time() {
     let inbox = Inbox::remembering(3, 60 * SECOND);
+    assert!(inbox.is_empty());
     for number in 0..10 {
         inbox.deliver(callback(&format!("ws_CO_{number}"), 1032, None));
     }
-    assert_eq!(inbox.len(), 3);
+    assert_eq!((inbox.len(), inbox.is_empty()), (3, false));
     sleep(61 * SECOND).await;
     inbox.deliver(callback("ws_CO_11", 1032, None));
     assert_eq!(inbox.len(), 1);
