@@ -1,8 +1,8 @@
 //! Every known shape of a payout's result, one oddity a file.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use daraja::{B2cOutcome, B2cReason, B2cResult, Kes, Party};
+use daraja::{Advice, B2cOutcome, B2cReason, B2cResult, Kes, Party};
 
 use crate::support::fixtures;
 
@@ -255,6 +255,76 @@ fn a_transaction_id_that_is_given_twice_differently_vouches_for_no_receipt() {
 fn read(name: &str) -> B2cResult {
     let (_, body) = fixtures(FOLDER).into_iter().find(|(file, _)| file == name).unwrap();
     B2cResult::parse(&body).unwrap()
+}
+
+/// Reason, what happened, what to do, what the recipient reads.
+type Told = (B2cReason, &'static str, Advice, &'static str);
+
+#[test]
+fn each_reason_says_what_happened_what_to_do_and_what_can_be_shown() {
+    const AT_THE_MOMENT: &str = "Your payment could not be made at the moment. You have not been paid yet.";
+    let later = Advice::RetryAfter(Duration::from_secs(60));
+    let rows: [Told; 13] = [
+        (B2cReason::InsufficientFunds, "the utility account holds too little", Advice::FixConfiguration, AT_THE_MOMENT),
+        (B2cReason::BelowMinimum, "the amount is below the minimum", Advice::FixConfiguration, AT_THE_MOMENT),
+        (
+            B2cReason::AboveMaximum,
+            "the amount is above the maximum of one payment",
+            Advice::FixConfiguration,
+            AT_THE_MOMENT,
+        ),
+        (
+            B2cReason::DailyLimit,
+            "the recipient's daily limit would be exceeded",
+            Advice::AskCustomer,
+            "This payment would exceed your M-PESA limit for today. You have not been paid yet.",
+        ),
+        (
+            B2cReason::BalanceLimit,
+            "the recipient's greatest balance would be exceeded",
+            Advice::AskCustomer,
+            "This payment would exceed what your M-PESA account may hold. Make room in it, and ask for it again. You have not been paid yet.",
+        ),
+        (
+            B2cReason::Recipient,
+            "the recipient cannot be paid by M-PESA",
+            Advice::AskCustomer,
+            "Your number cannot receive M-PESA payments. Check it with Safaricom, or give another one. You have not been paid yet.",
+        ),
+        (B2cReason::PayerAccount, "the paying account cannot pay", Advice::FixConfiguration, AT_THE_MOMENT),
+        (
+            B2cReason::WrongInitiator,
+            "the initiator's name, password or certificate is wrong",
+            Advice::FixConfiguration,
+            AT_THE_MOMENT,
+        ),
+        (B2cReason::InitiatorLocked, "the initiator is locked", Advice::FixConfiguration, AT_THE_MOMENT),
+        (
+            B2cReason::NotPermitted,
+            "the short code, product or initiator is not set up for this",
+            Advice::FixConfiguration,
+            AT_THE_MOMENT,
+        ),
+        (B2cReason::Declined, "M-PESA declined it", later, AT_THE_MOMENT),
+        (B2cReason::Cancelled, "it was cancelled", later, AT_THE_MOMENT),
+        (B2cReason::Expired, "it expired", later, AT_THE_MOMENT),
+    ];
+    for (reason, happened, advice, shown) in rows {
+        assert_eq!(
+            (reason.to_string().as_str(), reason.advice(), reason.customer_message()),
+            (happened, advice, shown)
+        );
+    }
+}
+
+#[test]
+fn a_failure_speaks_for_its_reason() {
+    let body = br#"{"Result":{"ResultCode":8,"ResultDesc":"Would exceed the maximum balance."}}"#;
+    let B2cOutcome::Failed(failure) = B2cResult::parse(body).unwrap().outcome else { panic!("it has failed") };
+    assert_eq!(failure.reason(), B2cReason::BalanceLimit);
+    assert_eq!(failure.advice(), Advice::AskCustomer);
+    assert_eq!(failure.description(), "Would exceed the maximum balance.");
+    assert!(failure.customer_message().starts_with("This payment would exceed what your M-PESA account may hold."));
 }
 
 proptest::proptest! {

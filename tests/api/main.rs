@@ -21,6 +21,7 @@ mod payout;
 mod queue_timeout;
 mod receiver;
 mod result_codes;
+mod result_kinds;
 mod results;
 mod retry;
 mod review;

@@ -1,9 +1,9 @@
 //! Every known shape of the other results, one oddity a file; and what no result's parser takes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use daraja::{
-    AccountBalanceResult, B2cResult, BalanceOutcome, Kes, Party, QueueTimeout, ReversalOutcome, ReversalReason,
+    AccountBalanceResult, Advice, B2cResult, BalanceOutcome, Kes, Party, QueueTimeout, ReversalOutcome, ReversalReason,
     ReversalResult, StatusOutcome, Timestamp, Transaction, TransactionState, TransactionStatusResult,
     account_balance::Account,
     error::DecodeError,
@@ -103,6 +103,8 @@ fn found() -> [(&'static str, Found); 29] {
     ]
 }
 
+const LATER: Advice = Advice::RetryAfter(Duration::from_secs(60));
+
 fn statuses() -> impl Iterator<Item = (&'static str, Status)> {
     let failed = [
         ("failed_2001_wrong_credential", WrongCredential, "2001"),
@@ -159,6 +161,8 @@ fn every_answer_to_a_status_query_is_read_for_what_it_proves() {
             (Status::NotFound, StatusOutcome::NotFound) => {}
             (Status::Failed(reason, code), StatusOutcome::Failed(failure)) => {
                 assert_eq!((failure.reason(), failure.code().to_string().as_str()), (reason, code), "{name}");
+                let advice = if matches!(reason, Busy | Other) { LATER } else { Advice::FixConfiguration };
+                assert_eq!(failure.advice(), advice, "{name}");
             }
             (expected, outcome) => panic!("{name}: {expected:?} was expected, not {outcome:?}"),
         }
@@ -342,6 +346,10 @@ fn every_answer_to_a_reversal_is_read_for_what_it_proves() {
             (Reversed::Before, ReversalOutcome::AlreadyReversed) => {}
             (Reversed::Refused(reason), ReversalOutcome::Refused(failure)) => {
                 assert_eq!(failure.reason(), reason, "{name}");
+                assert_eq!(failure.advice(), Advice::FixConfiguration, "{name}");
+                if name == "refused_code_12_customer" {
+                    assert_eq!(failure.description(), "The credit account is invalid.");
+                }
             }
             (Reversed::Unproven(code), ReversalOutcome::Unproven(unproven)) => {
                 assert_eq!(unproven.code.to_string(), code, "{name}");
