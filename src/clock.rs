@@ -52,3 +52,16 @@ impl fmt::Debug for Clock {
         f.write_str("Clock")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_month_is_not_cut_and_for_ever_does_not_overflow() {
+        let now = Instant::now();
+        let days = |days: u64| Duration::from_secs(86_400 * days);
+        assert_eq!(after(now, days(31)).duration_since(now), days(31));
+        assert_eq!(after(now, Duration::MAX).duration_since(now), days(365));
+    }
+}

@@ -300,6 +300,22 @@ mod tests {
     }
 
     #[test]
+    fn words_and_request_id_are_found_wherever_they_stand() {
+        for text in [
+            r#"{"errorMessage":"no"}"#,
+            r#"{"ResponseDescription":"no"}"#,
+            r#"{"error":"no"}"#,
+            r#"{"message":"no"}"#,
+            r#"{"ResponseDescription":"odd","errorMessage":"no"}"#,
+        ] {
+            assert_eq!(head(text).message(), "no", "{text}");
+        }
+        for text in [r#"{"requestId":"1-2"}"#, r#"{"requestID":"1-2"}"#] {
+            assert_eq!(head(text).request_id.as_deref(), Some("1-2"), "{text}");
+        }
+    }
+
+    #[test]
     fn the_first_of_two_equal_keys_counts() {
         assert_eq!(head(r#"{"errorCode":"a","errorCode":"b"}"#).error_code.as_deref(), Some("a"));
     }

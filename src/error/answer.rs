@@ -226,3 +226,25 @@ impl fmt::Display for ApiError {
 }
 
 impl std::error::Error for ApiError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_tells_what_it_holds_and_is_no_other() {
+        let error = ApiError::new(StatusCode::BAD_REQUEST, Some("400.002.02".into()), "Bad Request - Invalid Amount");
+        assert_eq!(error.clone().with_request_id(Some("29115-34620561-1")).request_id(), Some("29115-34620561-1"));
+        assert_eq!(error.clone().with_request_id(Some("")).request_id(), None);
+        assert_eq!(error.message(), "Bad Request - Invalid Amount");
+        assert!(!error.is_throttled() && !error.is_token_refused() && !error.is_subscriber_busy());
+        assert!(!error.is_duplicate());
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_shows_its_beginning() {
+        let error = DecodeError::new(Some(StatusCode::OK), "is not JSON", " <html>busy</html> ");
+        assert_eq!((error.problem(), error.snippet()), ("is not JSON", "<html>busy</html>"));
+        assert_eq!(error.to_string(), "Daraja's answer (HTTP 200) is not JSON: <html>busy</html>");
+    }
+}

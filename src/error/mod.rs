@@ -179,9 +179,41 @@ pub(crate) type SharedError = Arc<dyn std::error::Error + Send + Sync>;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::TransportErrorKind;
 
     #[test]
     fn an_error_is_at_most_three_words() {
         assert!(size_of::<Error>() <= 3 * size_of::<usize>());
+    }
+
+    fn refusal(status: u16) -> Error {
+        ApiError::new(http::StatusCode::from_u16(status).unwrap(), None, "").into()
+    }
+
+    #[test]
+    fn only_time_that_ran_out_is_a_timeout_at_any_level() {
+        let of = |kind| Error::from(TransportError::new(kind));
+        let timeout = of(TransportErrorKind::Timeout);
+        assert!(timeout.is_timeout() && timeout.clone().unknown().is_timeout());
+        assert!(Error::Token(Box::new(timeout)).is_timeout());
+        assert!(Error::still_pending(Duration::from_secs(120), None).is_timeout());
+        for other in [of(TransportErrorKind::Interrupted), of(TransportErrorKind::Connect), refusal(504)] {
+            assert!(!other.is_timeout() && !other.unknown().is_timeout());
+        }
+    }
+
+    #[test]
+    fn a_throttle_is_one_at_any_level_and_nothing_else_is() {
+        let pending = |last| Error::still_pending(Duration::from_secs(120), last);
+        assert!(refusal(429).is_throttled() && refusal(429).unknown().is_throttled());
+        assert!(pending(Some(refusal(429))).is_throttled());
+        for other in [refusal(500), refusal(500).unknown(), pending(Some(refusal(500))), pending(None)] {
+            assert!(!other.is_throttled());
+        }
+    }
+
+    #[test]
+    fn a_wait_that_was_given_up_says_how_long_it_was() {
+        assert_eq!(StillPending::new(Duration::from_secs(90), None).waited(), Duration::from_secs(90));
     }
 }
