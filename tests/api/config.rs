@@ -68,6 +68,9 @@ fn groups_are_optional_until_they_are_needed() {
     assert_eq!(error.problems().len(), 2);
     assert!(settings.callback_url.required().unwrap_err().to_string().contains("MPESA_CALLBACK_URL"));
     assert!(settings.payouts.optional().is_none());
+    let with_url = with(&[("MPESA_CALLBACK_URL", "https://shop.example/cb")]);
+    let url = Settings::from_lookup(lookup(&with_url)).unwrap().callback_url.optional().unwrap();
+    assert_eq!(url.as_str(), "https://shop.example/cb");
 }
 
 #[test]

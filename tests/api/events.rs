@@ -309,6 +309,7 @@ fn the_keys_are_stable() {
     }
     let confirmation = Event::parse_as(C2bConfirmation, &by_name("c2b/whole")).unwrap();
     assert_eq!(confirmation.dedup_key().as_str(), "receipt:UJ65WSR9W7");
+    assert_eq!(confirmation.dedup_key().as_ref(), "receipt:UJ65WSR9W7");
     let validation = Event::parse_as(C2bValidation, &by_name("c2b/whole")).unwrap();
     assert_eq!(validation.dedup_key().as_str(), "c2b-validation:UJ65WSR9W7");
 }
@@ -376,6 +377,12 @@ fn different_news_have_different_keys() {
             panic!("{body} has the key of {other}");
         }
     }
+}
+
+#[test]
+fn a_result_without_wrapping_and_ids_is_known_by_its_parameters() {
+    let body = br#"{"ResultCode":0,"ResultParameters":{"ResultParameter":[]}}"#;
+    assert_eq!(Event::parse(body).unwrap().kind(), Answer);
 }
 
 #[test]
