@@ -42,7 +42,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     callbacks: HashMap<CheckoutRequestId, Remembered>,
-    /// The remembered callbacks by age, so that the oldest is forgotten first.
+    /// The remembered callbacks that nobody waits for, by age, so that the oldest is forgotten first.
     by_age: BTreeMap<u64, CheckoutRequestId>,
     listeners: HashMap<CheckoutRequestId, Listeners>,
     arrivals: u64,
@@ -110,10 +110,7 @@ impl Inbox {
 
     /// Takes an interest in one payment: what comes for it is kept as long as the listener lives.
     pub(crate) fn listen<'i>(&'i self, id: &'i CheckoutRequestId) -> Listener<'i> {
-        let mut state = self.shared.lock();
-        let listeners = state.listeners.entry(id.clone()).or_default();
-        listeners.count = listeners.count.saturating_add(1);
-        let notify = listeners.notify.clone();
+        let notify = self.shared.lock().listen(id);
         Listener { shared: &self.shared, id, notify }
     }
 }
@@ -144,20 +141,38 @@ impl State {
         if let Some(older) = self.callbacks.insert(id.clone(), remembered) {
             self.by_age.remove(&older.arrival);
         }
-        self.by_age.insert(arrival, id);
+        if !self.listeners.contains_key(&id) {
+            self.by_age.insert(arrival, id);
+        }
     }
 
     /// What somebody waits for is never forgotten: they may have been woken and not have looked yet.
     fn forget_old(&mut self, memory: Duration, capacity: usize) {
-        let forgettable = |id: &CheckoutRequestId| !self.listeners.contains_key(id);
-        let excess = self.callbacks.len().saturating_sub(capacity);
-        let aged = |id| self.callbacks.get(id).is_none_or(|known| known.at.elapsed() > memory);
-        let old = self.by_age.iter().filter(|(_, id)| forgettable(id)).enumerate();
-        let old = old.take_while(|(position, (_, id))| *position < excess || aged(id));
-        let old: Vec<u64> = old.map(|(_, (&arrival, _))| arrival).collect();
-        for arrival in old {
-            if let Some(id) = self.by_age.remove(&arrival) {
-                self.callbacks.remove(&id);
+        while let Some(oldest) = self.by_age.first_entry() {
+            let aged = self.callbacks.get(oldest.get()).is_none_or(|known| known.at.elapsed() > memory);
+            if self.callbacks.len() <= capacity && !aged {
+                return;
+            }
+            self.callbacks.remove(&oldest.remove());
+        }
+    }
+
+    fn listen(&mut self, id: &CheckoutRequestId) -> Arc<Notify> {
+        if let Some(known) = self.callbacks.get(id) {
+            self.by_age.remove(&known.arrival);
+        }
+        let listeners = self.listeners.entry(id.clone()).or_default();
+        listeners.count = listeners.count.saturating_add(1);
+        listeners.notify.clone()
+    }
+
+    fn stop_listening(&mut self, id: &CheckoutRequestId) {
+        let Some(listeners) = self.listeners.get_mut(id) else { return };
+        listeners.count = listeners.count.saturating_sub(1);
+        if listeners.count == 0 {
+            self.listeners.remove(id);
+            if let Some(known) = self.callbacks.get(id) {
+                self.by_age.insert(known.arrival, id.clone());
             }
         }
     }
@@ -187,12 +202,6 @@ impl Listener<'_> {
 
 impl Drop for Listener<'_> {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        if let Some(listeners) = state.listeners.get_mut(self.id) {
-            listeners.count = listeners.count.saturating_sub(1);
-            if listeners.count == 0 {
-                state.listeners.remove(self.id);
-            }
-        }
+        self.shared.lock().stop_listening(self.id);
     }
 }

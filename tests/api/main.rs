@@ -12,6 +12,7 @@ mod b2c_result;
 mod c2b;
 mod cancellation;
 mod config;
+mod costs;
 mod events;
 mod expectations;
 mod histories;
