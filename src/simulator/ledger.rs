@@ -1,6 +1,10 @@
 //! The organisation's books: three accounts, and every transaction that moved money or was to move it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -77,8 +81,8 @@ pub(super) struct Ledger {
     entries: Vec<Entry>,
     by_receipt: HashMap<String, usize>,
     by_id: HashMap<String, usize>,
-    /// Payments that come in later.
-    expected: Vec<(Instant, Kes)>,
+    /// Payments that come in later, the next one first.
+    expected: BinaryHeap<Reverse<(Instant, Kes)>>,
     /// When each id was first used, for as long as Daraja remembers.
     ids: HashMap<String, Instant>,
     memory: Duration,
@@ -91,21 +95,19 @@ impl Ledger {
             entries: Vec::new(),
             by_receipt: HashMap::new(),
             by_id: HashMap::new(),
-            expected: Vec::new(),
+            expected: BinaryHeap::new(),
             ids: HashMap::new(),
             memory,
         }
     }
 
     pub(super) fn accounts(&mut self) -> Accounts {
-        let (now, utility) = (Instant::now(), &mut self.accounts.utility);
-        self.expected.retain(|(at, amount)| {
-            let is_there = *at <= now;
-            if is_there {
-                *utility = utility.checked_add(*amount).unwrap_or(*utility);
-            }
-            !is_there
-        });
+        let now = Instant::now();
+        while let Some(Reverse((_, amount))) = self.expected.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+            let utility = &mut self.accounts.utility;
+            *utility = utility.checked_add(amount).unwrap_or(*utility);
+            self.expected.pop();
+        }
         self.accounts
     }
 
@@ -126,7 +128,7 @@ impl Ledger {
 
     /// Books a payment that is there when it has ended.
     pub(super) fn receive(&mut self, entry: Entry) {
-        self.expected.push((entry.ends_at, entry.amount.into()));
+        self.expected.push(Reverse((entry.ends_at, entry.amount.into())));
         self.add(entry);
     }
 

@@ -184,3 +184,23 @@ fn callbacks_that_come_together_cost_the_same_each_however_many_are_waited_for()
     // If each looked at all that came before, it would be sixteen times as much.
     assert!(together <= apart * 4, "together they took {} times as long", together / apart);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_look_at_the_accounts_costs_the_same_however_many_prompts_are_open() {
+    let looked = |prompts: usize| {
+        paused().block_on(async {
+            let simulator = Simulator::new();
+            simulator.everyone().approves();
+            let (client, merchant) = (simulator.client(), simulator.merchant());
+            for number in 0..prompts {
+                client.send(&push_to(&merchant, payer(number))).await.unwrap();
+            }
+            let look = || assert_eq!(simulator.accounts().utility.cents(), 100_000_000);
+            cost(|| (0..50_000).for_each(|_| look()))
+        })
+    };
+    let (few, many) = (looked(50), looked(800));
+    // All of them looked at would be sixteen times as much.
+    assert!(many <= few * 4, "with 800 open prompts it took {} times as long as with 50", many / few);
+}
