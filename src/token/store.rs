@@ -59,19 +59,35 @@ pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// ```
 pub trait TokenStore: Send + Sync + 'static {
     /// The token that was saved last for this key.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be told; the token is then taken for absent.
     fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>>;
 
     /// Keeps a token that was fetched, and gives the claim back.
+    ///
+    /// # Errors
+    ///
+    /// If it was not kept; the token is used all the same, by this process.
     fn save<'a>(&'a self, key: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Asks to be the one that fetches, for the length of `lease`. Whoever is told `false` looks for the other's token
     /// until the lease is over. Granted by default.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be told; the process then fetches as if it were granted.
     fn claim<'a>(&'a self, _key: &'a TokenKey, _lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(ready(Ok(true)))
     }
 
     /// Gives a claim back that needs no token, or brought none, so that nobody waits for its end. [`save`](Self::save) does
     /// the same by itself. Nothing by default.
+    ///
+    /// # Errors
+    ///
+    /// If it was not given back; others then wait until its lease is over.
     fn release<'a>(&'a self, _key: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(ready(Ok(())))
     }

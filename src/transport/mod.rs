@@ -42,6 +42,10 @@ pub const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// ```
 pub trait Transport: Send + Sync + 'static {
     /// Sends the request once and reads the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// If there is no whole answer. Any status is an answer.
     fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>>;
 }
 

@@ -29,6 +29,18 @@ impl ReqwestTransport {
     ///
     /// [`ConfigError`] if TLS cannot be set up, such as when the machine holds no CA certificates (enable the feature
     /// `webpki-roots`).
+    ///
+    /// ```
+    /// # if cfg!(not(any(feature = "rustls", feature = "webpki-roots"))) { return Ok(()) }
+    /// use std::time::Duration;
+    /// use daraja::{Client, Credentials, Environment, transport::reqwest::ReqwestTransport};
+    ///
+    /// let builder = reqwest::Client::builder().pool_max_idle_per_host(32);
+    /// let transport = ReqwestTransport::new(builder, &Environment::Sandbox, Duration::from_secs(5))?;
+    /// let client = Client::builder(Environment::Sandbox, Credentials::new("key", "secret")).transport(transport).build()?;
+    /// assert_eq!(client.environment(), &Environment::Sandbox);
+    /// # Ok::<(), daraja::Error>(())
+    /// ```
     pub fn new(builder: Builder, environment: &Environment, connect_timeout: Duration) -> Result<Self, ConfigError> {
         let plain = environment.is_plain_http();
         let builder = if plain { builder.no_proxy() } else { builder };
