@@ -214,7 +214,18 @@ pub(crate) fn for_deliveries(connect_timeout: Duration) -> Result<ReqwestTranspo
 
 #[cfg(all(test, feature = "simulator"))]
 mod tests {
+    use super::*;
     use crate::simulator::Simulator;
+
+    #[tokio::test]
+    async fn a_transport_to_safaricom_sends_nothing_over_plain_http() {
+        let served = Simulator::new().serve("127.0.0.1:0").await.unwrap();
+        let builder = default_builder().unwrap();
+        let transport = ReqwestTransport::new(builder, &Environment::Sandbox, Duration::from_secs(5)).unwrap();
+        let request = http::Request::get(served.base_url()).body(Bytes::new()).unwrap();
+        let error = transport.call(request).await.unwrap_err();
+        assert_eq!(error.kind(), TransportErrorKind::Connect);
+    }
 
     #[tokio::test]
     async fn a_loopback_address_is_called_without_a_proxy() {
