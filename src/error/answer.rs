@@ -239,6 +239,8 @@ mod tests {
         assert_eq!(error.message(), "Bad Request - Invalid Amount");
         assert!(!error.is_throttled() && !error.is_token_refused() && !error.is_subscriber_busy());
         assert!(!error.is_duplicate());
+        let shown = "Daraja refused the call (HTTP 400, 400.002.02): Bad Request - Invalid Amount";
+        assert_eq!(error.to_string(), shown);
     }
 
     #[test]

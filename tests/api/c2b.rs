@@ -167,3 +167,9 @@ fn what_is_too_large_is_refused_and_what_is_deep_overflows_nothing() {
     let wrapped = format!("{}{}", r#"{"Body":"#.repeat(5_000), "}".repeat(5_000));
     assert!(C2bNotice::confirmation(wrapped.as_bytes()).is_err());
 }
+
+#[test]
+fn a_name_is_put_together_of_its_parts() {
+    let body = br#"{"TransID":"UJ65WSR9W7","LastName":"MFANO ","MiddleName":"AKINYI","FirstName":"WANJIKU"}"#;
+    assert_eq!(C2bNotice::confirmation(body).unwrap().name.as_deref(), Some("WANJIKU AKINYI MFANO"));
+}

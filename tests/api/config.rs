@@ -219,6 +219,8 @@ fn a_base_url_stands_for_an_environment_and_production_is_https_only() {
     let settings = Settings::from_lookup(lookup(&with(&gateway))).unwrap();
     assert!(settings.environment.is_production());
     assert_eq!(settings.environment.base_url(), "https://gateway.example/daraja");
+    let shown = [Environment::Sandbox, Environment::Production, settings.environment].map(|one| one.to_string());
+    assert_eq!(shown, ["sandbox", "production", "https://gateway.example/daraja"]);
 }
 
 #[test]

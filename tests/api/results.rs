@@ -419,6 +419,20 @@ fn what_is_too_large_or_too_deep_or_not_text_is_refused_by_all() {
     assert!(all_errors(large.as_bytes())[0].as_ref().unwrap().problem().contains("more than the 65536 that are read"));
 }
 
+#[test]
+fn reasons_are_said_in_words() {
+    let words = |reason: RequestReason| reason.to_string();
+    assert_eq!(words(WrongCredential), "the initiator's name, password or certificate is wrong");
+    assert_eq!(words(CredentialLocked), "the initiator is locked");
+    assert_eq!(words(NotPermitted), "the initiator lacks the role, or the short code the product");
+    assert_eq!(words(InvalidRequest), "something in the request is missing or of the wrong kind");
+    assert_eq!(words(Busy), "Daraja is busy");
+    assert_eq!(words(Other), "Daraja gives no known reason");
+    assert_eq!(ReversalReason::UnknownPayment.to_string(), "no payment with this receipt can be reversed");
+    assert_eq!(LATER.to_string(), "nothing was paid: a new payment may be started after 60 s");
+    assert_eq!(Advice::Reconcile.to_string(), "find out what became of the payment, and do not pay again");
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_panic_a_parser(body in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
