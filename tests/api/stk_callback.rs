@@ -157,119 +157,97 @@ fn a_failure_keeps_its_code_and_words() {
 /// Daraja's codes, the reason, what happened, what to do, what the customer reads before "You have not been charged".
 type Told = (&'static [&'static str], StkReason, &'static str, Advice, &'static str);
 
-fn reasons() -> [Told; 15] {
-    const LATER: Advice = RetryAfter(Duration::from_secs(60));
-    const NO_ANSWER: &str = "No answer came from your phone. Unlock it, keep it near and try again.";
-    const SHOP: &str = "This shop cannot take M-PESA payments at the moment.";
-    [
-        (
-            &["1"],
-            StkReason::InsufficientFunds,
-            "the customer's balance is too low",
-            AskCustomer,
-            "Your M-PESA balance is too low for this payment. Top up and try again.",
-        ),
-        (
-            &["2"],
-            StkReason::BelowMinimum,
-            "the amount is below the minimum",
-            FixConfiguration,
-            "This amount is too small to be paid by M-PESA.",
-        ),
-        (
-            &["3"],
-            StkReason::AboveMaximum,
-            "the amount is above the maximum of one payment",
-            FixConfiguration,
-            "This amount is too large for one M-PESA payment.",
-        ),
-        (
-            &["4"],
-            StkReason::DailyLimit,
-            "the customer's daily limit would be exceeded",
-            AskCustomer,
-            "This payment would exceed your M-PESA limit for today. Pay a smaller amount, or tomorrow.",
-        ),
-        (&["8"], StkReason::BalanceLimit, "the receiver's greatest balance would be exceeded", FixConfiguration, SHOP),
-        (
-            &["17"],
-            StkReason::TooSoon,
-            "the same amount from the same customer within two minutes",
-            RetryAfter(Duration::from_secs(120)),
-            "M-PESA refuses the same amount twice within two minutes. Wait a little and try again.",
-        ),
-        (
-            &["1001"],
-            StkReason::SubscriberBusy,
-            "another prompt or session is open on the customer's line",
-            LATER,
-            "Another M-PESA request is open on your phone. Finish it, wait a minute and try again.",
-        ),
-        (&["1019"], StkReason::Expired, "the request expired", LATER, NO_ANSWER),
-        (
-            &["1025", "9999"],
-            StkReason::PromptNotSent,
-            "the prompt could not be sent",
-            LATER,
-            "The payment request could not be shown on your phone. Try again in a minute.",
-        ),
-        (&["1032"], StkReason::Cancelled, "the customer cancelled", RetryNow, "You cancelled the payment request."),
-        (
-            &["1037"],
-            StkReason::NoResponse,
-            "the customer did not answer, or the phone could not be reached",
-            LATER,
-            NO_ANSWER,
-        ),
-        (
-            &["2001"],
-            StkReason::WrongPin,
-            "the PIN was wrong",
-            RetryNow,
-            "The M-PESA PIN was wrong. Try again with care.",
-        ),
-        (
-            &["8006"],
-            StkReason::PinLocked,
-            "the customer's PIN is locked",
-            AskCustomer,
-            "Your M-PESA PIN is locked. Unlock it with Safaricom, then try again.",
-        ),
-        (
-            &["5", "6", "11", "13", "2006"],
-            StkReason::PayerAccount,
-            "the customer's account cannot pay",
-            AskCustomer,
-            "Your M-PESA account cannot make this payment. Please contact Safaricom.",
-        ),
-        (
-            &[
-                "7",
-                "12",
-                "14",
-                "18",
-                "19",
-                "20",
-                "21",
-                "22",
-                "24",
-                "29",
-                "2028",
-                "2040",
-                "\"SFC_IC0003\"",
-                "\"TP40153\"",
-            ],
-            StkReason::NotPermitted,
-            "the short code, product or operator is not set up for this",
-            FixConfiguration,
-            SHOP,
-        ),
-    ]
-}
+const LATER: Advice = RetryAfter(Duration::from_secs(60));
+const NO_ANSWER: &str = "No answer came from your phone. Unlock it, keep it near and try again.";
+const SHOP: &str = "This shop cannot take M-PESA payments at the moment.";
+
+const REASONS: [Told; 15] = [
+    (
+        &["1"],
+        StkReason::InsufficientFunds,
+        "the customer's balance is too low",
+        AskCustomer,
+        "Your M-PESA balance is too low for this payment. Top up and try again.",
+    ),
+    (
+        &["2"],
+        StkReason::BelowMinimum,
+        "the amount is below the minimum",
+        FixConfiguration,
+        "This amount is too small to be paid by M-PESA.",
+    ),
+    (
+        &["3"],
+        StkReason::AboveMaximum,
+        "the amount is above the maximum of one payment",
+        FixConfiguration,
+        "This amount is too large for one M-PESA payment.",
+    ),
+    (
+        &["4"],
+        StkReason::DailyLimit,
+        "the customer's daily limit would be exceeded",
+        AskCustomer,
+        "This payment would exceed your M-PESA limit for today. Pay a smaller amount, or tomorrow.",
+    ),
+    (&["8"], StkReason::BalanceLimit, "the receiver's greatest balance would be exceeded", FixConfiguration, SHOP),
+    (
+        &["17"],
+        StkReason::TooSoon,
+        "the same amount from the same customer within two minutes",
+        RetryAfter(Duration::from_secs(120)),
+        "M-PESA refuses the same amount twice within two minutes. Wait a little and try again.",
+    ),
+    (
+        &["1001"],
+        StkReason::SubscriberBusy,
+        "another prompt or session is open on the customer's line",
+        LATER,
+        "Another M-PESA request is open on your phone. Finish it, wait a minute and try again.",
+    ),
+    (&["1019"], StkReason::Expired, "the request expired", LATER, NO_ANSWER),
+    (
+        &["1025", "9999"],
+        StkReason::PromptNotSent,
+        "the prompt could not be sent",
+        LATER,
+        "The payment request could not be shown on your phone. Try again in a minute.",
+    ),
+    (&["1032"], StkReason::Cancelled, "the customer cancelled", RetryNow, "You cancelled the payment request."),
+    (
+        &["1037"],
+        StkReason::NoResponse,
+        "the customer did not answer, or the phone could not be reached",
+        LATER,
+        NO_ANSWER,
+    ),
+    (&["2001"], StkReason::WrongPin, "the PIN was wrong", RetryNow, "The M-PESA PIN was wrong. Try again with care."),
+    (
+        &["8006"],
+        StkReason::PinLocked,
+        "the customer's PIN is locked",
+        AskCustomer,
+        "Your M-PESA PIN is locked. Unlock it with Safaricom, then try again.",
+    ),
+    (
+        &["5", "6", "11", "13", "2006"],
+        StkReason::PayerAccount,
+        "the customer's account cannot pay",
+        AskCustomer,
+        "Your M-PESA account cannot make this payment. Please contact Safaricom.",
+    ),
+    (
+        &["7", "12", "14", "18", "19", "20", "21", "22", "24", "29", "2028", "2040", "\"SFC_IC0003\"", "\"TP40153\""],
+        StkReason::NotPermitted,
+        "the short code, product or operator is not set up for this",
+        FixConfiguration,
+        SHOP,
+    ),
+];
 
 #[test]
 fn each_final_code_says_what_happened_what_to_do_and_what_can_be_shown() {
-    for (codes, reason, happened, advice, shown) in reasons() {
+    for (codes, reason, happened, advice, shown) in REASONS {
         for code in codes {
             let body = format!(
                 r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"ws_CO_1","ResultCode":{code},"ResultDesc":""}}}}}}"#
