@@ -71,6 +71,10 @@ async fn a_token_that_somebody_else_put_there_is_not_used() {
     redis.run(&["SETRANGE", &redis.key(":token"), "20", "x"]);
     client().warm_up().await.unwrap();
     assert_eq!(simulator.calls(Route::OAuth), 2);
+    // One that never ends is not of this store's making either.
+    redis.run(&["PERSIST", &redis.key(":token")]);
+    client().warm_up().await.unwrap();
+    assert_eq!(simulator.calls(Route::OAuth), 3);
 }
 
 /// What listens there is no Redis at all. Nothing it says may panic, fill the memory or last.
