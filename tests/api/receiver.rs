@@ -49,7 +49,7 @@ fn urls() -> [(&'static str, Url); 5] {
 
 fn take(url: &Url, body: &str) -> Result<EventKind, Refused> {
     let (reference, event) = receiver().accept(Delivery::new(safaricom(), url.path(), body.as_bytes()))?;
-    assert_eq!(reference.as_str(), "attempt-1042");
+    assert_eq!((reference.as_str(), reference.as_ref()), ("attempt-1042", "attempt-1042"));
     Ok(event.kind())
 }
 
@@ -163,6 +163,7 @@ fn each_refusal_has_its_status_and_the_first_reason_counts() {
     let forged = good.replace("attempt-1042", "attempt-1043");
     let large = " ".repeat(65_537);
     let deep = "[".repeat(33);
+    let deep_with_text = r#"["]","#.repeat(33);
     let stranger: IpAddr = "203.0.113.7".parse().unwrap();
     let peer = Some(safaricom());
     for (peer, path, body, status, words) in [
@@ -177,6 +178,7 @@ fn each_refusal_has_its_status_and_the_first_reason_counts() {
         (peer, &good, "", 400, "the callback is empty"),
         (peer, &good, "<html>", 400, "the callback is not JSON"),
         (peer, &good, &deep, 400, "the callback is nested deeper than 32 levels"),
+        (peer, &good, &deep_with_text, 400, "the callback is nested deeper than 32 levels"),
         (peer, &good, RESULT, 400, "it is of another kind than its URL is for"),
         (peer, &good, NOTICE, 400, "it is of another kind than its URL is for"),
     ] {
@@ -185,6 +187,14 @@ fn each_refusal_has_its_status_and_the_first_reason_counts() {
     }
     let not_text = receiver().accept(Delivery::new(peer, &good, b"\xff\xfe")).unwrap_err();
     assert_eq!(not_text.status(), 400);
+}
+
+#[test]
+fn the_largest_body_that_is_read_is_taken_and_kept_as_it_came() {
+    let [(_, stk), ..] = urls();
+    let body = CALLBACK.to_owned() + &" ".repeat(65_536 - CALLBACK.len());
+    assert_eq!(take(&stk, &body), Ok(Stk));
+    assert_eq!(Delivery::new(safaricom(), stk.path(), body.as_bytes()).body(), body.as_bytes());
 }
 
 #[test]

@@ -303,6 +303,22 @@ async fn what_somebody_waits_for_is_not_forgotten_before_they_looked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wait_that_is_given_up_takes_nothing_from_another_and_leaves_nothing_behind() {
+    let (inbox, merchant, client) = (Inbox::remembering(1, 3_600 * SECOND), merchant(), Scripted::default().client());
+    let id = "ws_CO_0".parse().unwrap();
+    let wait = || client.wait_for_payment(&merchant, &id).inbox(&inbox).schedule([]);
+    let deliver = async {
+        sleep(2 * SECOND).await;
+        inbox.deliver(callback("ws_CO_0", 0, Some("UKN1234567")));
+    };
+    let (given_up, settled, ()) = tokio::join!(wait().within(SECOND).into_future(), wait().into_future(), deliver);
+    assert!(given_up.unwrap_err().outcome_unknown());
+    assert_eq!(receipt(&settled.unwrap()), Some("UKN1234567"));
+    inbox.deliver(callback("ws_CO_1", 1032, None));
+    assert_eq!(inbox.len(), 1, "nobody waits any more, so the older one is forgotten");
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_waits_of_one_payment_are_all_told() {
     let (inbox, merchant, id) = (Inbox::new(), merchant(), ID.parse::<CheckoutRequestId>().unwrap());
     let client = Scripted::default().client();
