@@ -81,7 +81,8 @@ impl RedisTokenStore {
         Self::at(url, None)
     }
 
-    /// The same, trusting the certificates of a private authority instead: PEM, one or more. `rediss://` only.
+    /// The same, trusting the certificates of a private authority instead: PEM, one or more. `rediss://` only. A certificate
+    /// of the client's own is not offered.
     ///
     /// # Errors
     ///

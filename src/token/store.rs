@@ -72,8 +72,9 @@ pub trait TokenStore: Send + Sync + 'static {
     /// If it was not kept; the token is used all the same, by this process.
     fn save<'a>(&'a self, key: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Asks to be the one that fetches, for the length of `lease`. Whoever is told `false` looks for the other's token
-    /// until the lease is over. Granted by default.
+    /// Asks to be the one that fetches, for the length of `lease`. Whoever is told `false` looks for the other's token for
+    /// two such leases, or for half of a call's time if that is less. Granted by default; a store that can refuse has to
+    /// [`release`](Self::release), too.
     ///
     /// # Errors
     ///
@@ -82,8 +83,8 @@ pub trait TokenStore: Send + Sync + 'static {
         Box::pin(ready(Ok(true)))
     }
 
-    /// Gives a claim back that needs no token, or brought none, so that nobody waits for its end. [`save`](Self::save) does
-    /// the same by itself. Nothing by default.
+    /// Gives a claim back that needs no token, or brought none: else everybody, this process too, waits for its end.
+    /// [`save`](Self::save) does the same by itself. Nothing by default.
     ///
     /// # Errors
     ///
