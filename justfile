@@ -53,6 +53,23 @@ checkout:
 payout:
     cargo run --example payout
 
+# Writes the generated pages of docs/ anew.
+docs:
+    DARAJA_WRITE_DOCS=1 cargo test --test api result_codes
+    DARAJA_WRITE_DOCS=1 cargo test --test socket chaos
+
+# A shop trades for so long while every twentieth call goes wrong; the books must agree, and nothing may grow.
+soak seconds="600":
+    cargo test --test soak -- --seconds {{seconds}}
+
+# Strangers' clients against the simulator; needs python3, node and npm.
+interop:
+    bash tests/interop/run
+
+# Several processes share one token; needs redis-server and openssl.
+redis:
+    DARAJA_TEST_REDIS=required cargo test --features redis --test redis
+
 # A longer walk through generated histories of payouts.
 histories count="1000000":
     DARAJA_HISTORIES={{count}} cargo test --release --test api histories::no_history -- --nocapture

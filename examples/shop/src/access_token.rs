@@ -62,6 +62,17 @@ impl TokenStore for SharedToken {
             Ok(claimed.rows_affected() == 1)
         })
     }
+
+    fn release<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut tx = self.0.write().await?;
+            sqlx::query("UPDATE access_tokens SET claimed_until = 0 WHERE app = $1")
+                .bind(app(key))
+                .execute(&mut *tx)
+                .await?;
+            Ok(tx.commit().await?)
+        })
+    }
 }
 
 /// One app in one environment.

@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use daraja::{
     Client, Initiator, Msisdn, Shillings, StkPush,
+    secret::AccessToken,
     simulator::{Route, Simulator},
     token::{StoreError, StoredToken, TokenKey, TokenStore},
     transport::{BoxFuture, Transport, TransportError, TransportErrorKind},
@@ -152,7 +153,7 @@ struct SlowStore(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
 struct Kept {
-    token: Option<StoredToken>,
+    token: Option<(AccessToken, Instant)>,
     claimed_until: Option<Instant>,
 }
 
@@ -172,12 +173,15 @@ impl SlowStore {
 
 impl TokenStore for SlowStore {
     fn load<'a>(&'a self, _: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>> {
-        self.slowly(|kept| kept.token.clone())
+        self.slowly(|kept| {
+            let (token, dies_at) = kept.token.clone()?;
+            Some(StoredToken::new(token, dies_at.saturating_duration_since(Instant::now())))
+        })
     }
 
     fn save<'a>(&'a self, _: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>> {
         self.slowly(|kept| {
-            kept.token = Some(token.clone());
+            kept.token = Some((token.token.clone(), Instant::now() + token.life));
             kept.claimed_until = None;
         })
     }
@@ -190,5 +194,9 @@ impl TokenStore for SlowStore {
             }
             free
         })
+    }
+
+    fn release<'a>(&'a self, _: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.slowly(|kept| kept.claimed_until = None)
     }
 }
