@@ -98,7 +98,9 @@ pub(crate) fn burst() -> io::Result<()> {
         }
     }
     let [connections_before, _, tokens_of_two] = runtime.block_on(counts(&server.base_url));
-    println!("\n64 pushes of two sets of credentials in turn: {} tokens.", tokens_of_two - tokens);
+    let fetched = tokens_of_two - tokens;
+    assert_eq!(fetched, 2);
+    println!("\n64 pushes of two sets of credentials in turn: {fetched} tokens.");
     runtime.block_on(together(&Arc::new(Side::ours(&server.base_url)), 1, 1_000));
     let [connections, ..] = runtime.block_on(counts(&server.base_url));
     // The question is a connection, too.

@@ -1,4 +1,4 @@
-//! What many payments at once cost, and what the ten-thousandth costs: `cargo bench --bench load [<part>...]`.
+//! What many payments at once cost, and what the ten-thousandth costs: `cargo bench --bench load -- [<part>...]`.
 //!
 //! Each part prints a table; `docs/performance.md` explains them. Ratios are medians of rounds in which the sides take
 //! turns. The server is a process of its own, and so is each client whose start or memory is measured.
