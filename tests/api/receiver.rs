@@ -353,6 +353,8 @@ fn the_variables_are_what_they_say() {
         let delivery = Delivery::new(proxy, path, CALLBACK.as_bytes()).forwarded(forwarded);
         assert_eq!(receiver.accept(delivery).is_ok(), expected, "{forwarded}");
     }
+    let usual = [("MPESA_CALLBACK_PROXIES", "127.0.0.1"), ("MPESA_CALLBACK_PROXY_HEADER", "X-Forwarded-For")];
+    assert!(Receiver::from_lookup(with(&usual)).is_ok());
     let anyone = Receiver::from_lookup(with(&[("MPESA_CALLBACK_SOURCES", "Anyone")])).unwrap();
     let path = anyone.urls().stk(&reference());
     assert!(anyone.accept(Delivery::new(None, path.path(), CALLBACK.as_bytes())).is_ok());

@@ -314,8 +314,11 @@ async fn a_wait_that_is_given_up_takes_nothing_from_another_and_leaves_nothing_b
     let (given_up, settled, ()) = tokio::join!(wait().within(SECOND).into_future(), wait().into_future(), deliver);
     assert!(given_up.unwrap_err().outcome_unknown());
     assert_eq!(receipt(&settled.unwrap()), Some("UKN1234567"));
+    // Nobody waits for the first one any more, so it makes room.
     inbox.deliver(callback("ws_CO_1", 1032, None));
-    assert_eq!(inbox.len(), 1, "nobody waits any more, so the older one is forgotten");
+    let next = "ws_CO_1".parse().unwrap();
+    let settled = client.wait_for_payment(&merchant, &next).inbox(&inbox).schedule([]).await.unwrap();
+    assert_eq!((failed(&settled), inbox.len()), (StkReason::Cancelled, 1));
 }
 
 #[tokio::test(start_paused = true)]
