@@ -27,7 +27,15 @@ doc:
 
 # The hot paths beside their floors.
 bench:
-    cargo bench
+    cargo bench --bench hot_paths
+
+# Bursts, latencies, cold starts, memory and growth: all of it takes minutes, so name the parts that are wanted.
+load *parts:
+    cargo bench --bench load -- {{parts}}
+
+# What the library adds to a program: crates, build time, size, start. "ring" builds with other cryptography.
+footprint kind="default":
+    bash benches/footprint.sh {{kind}}
 
 # 5 000 callbacks a second into the axum recipe for ten seconds, and what came of each.
 flood:
