@@ -70,6 +70,10 @@ docs:
 soak seconds="600":
     cargo test --test soak -- --seconds {{seconds}}
 
+# Changes the library in 1 900 ways and looks whether a test notices; needs cargo-mutants and Python.
+mutants *paths:
+    python3 tests/mutants/run.py {{paths}}
+
 # Strangers' clients against the simulator; needs python3, node and npm.
 interop:
     bash tests/interop/run
