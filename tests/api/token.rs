@@ -58,16 +58,22 @@ fn bearers(scripted: &Scripted) -> Vec<String> {
     scripted.calls().iter().map(bearer).collect()
 }
 
+/// So many calls at once, each by a task of its own.
+async fn herd(client: &Client, calls: usize) -> Vec<Result<(), Error>> {
+    let herd: JoinSet<_> = (0..calls)
+        .map(|_| {
+            let client = client.clone();
+            async move { client.send(&Read).await }
+        })
+        .collect();
+    herd.join_all().await
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cold_herd_fetches_once() {
     let scripted = Scripted::new(vec![ok(); 1_000]);
     let client = scripted.client();
-    let mut herd = JoinSet::new();
-    for _ in 0..1_000 {
-        let client = client.clone();
-        herd.spawn(async move { client.send(&Read).await });
-    }
-    for outcome in herd.join_all().await {
+    for outcome in herd(&client, 1_000).await {
         outcome.unwrap();
     }
     assert_eq!(scripted.token_requests().len(), 1);
@@ -78,12 +84,7 @@ async fn a_herd_shares_the_failure_of_one_fetch_that_hangs() {
     let scripted = Scripted::default().with_token_steps(vec![Step::Hang; 1_000]);
     let client = scripted.client();
     let started = Instant::now();
-    let mut herd = JoinSet::new();
-    for _ in 0..1_000 {
-        let client = client.clone();
-        herd.spawn(async move { client.send(&Read).await });
-    }
-    for outcome in herd.join_all().await {
+    for outcome in herd(&client, 1_000).await {
         let error = outcome.unwrap_err();
         assert!(matches!(error, Error::Token(_)) && error.is_timeout() && error.is_retryable(), "{error:?}");
     }
@@ -198,12 +199,7 @@ async fn a_life_that_cannot_be_read_or_is_too_long_counts_as_an_hour() {
 async fn a_token_without_life_serves_those_who_waited_for_it() {
     let scripted = Scripted::new(vec![ok(); 20]).with_token_steps(vec![granted("a1", "0"); 20]);
     let client = scripted.client();
-    let mut herd = JoinSet::new();
-    for _ in 0..10 {
-        let client = client.clone();
-        herd.spawn(async move { client.send(&Read).await });
-    }
-    for outcome in herd.join_all().await {
+    for outcome in herd(&client, 10).await {
         outcome.unwrap();
     }
     assert_eq!(scripted.token_requests().len(), 1);
@@ -421,12 +417,7 @@ async fn everybody_in_a_process_outwaits_such_a_claim() {
         format!(r#"{{"access_token":"{TOKEN}","expires_in":"3599"}}"#),
     )]);
     let client = scripted.builder().token_store(store).build().unwrap();
-    let mut herd = JoinSet::new();
-    for _ in 0..3 {
-        let client = client.clone();
-        herd.spawn(async move { client.send(&Read).await });
-    }
-    for outcome in herd.join_all().await {
+    for outcome in herd(&client, 3).await {
         outcome.unwrap();
     }
     assert_eq!(scripted.token_requests().len(), 1);
