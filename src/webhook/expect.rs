@@ -23,9 +23,9 @@ use crate::{
 ///     {{"Name":"MpesaReceiptNumber","Value":"NLJ7RT61SV"}},{{"Name":"PhoneNumber","Value":254708374149}}]}}}}}}}}"#).as_bytes());
 /// let receipt = paid("ws_CO_1", 500)?.expect(&asked).unwrap().expect("it is paid");
 /// assert_eq!(receipt.as_str(), "NLJ7RT61SV");
-/// assert_eq!(paid("ws_CO_2", 500)?.expect(&asked), Err(Mismatch::Request));
 ///
 /// // Money came in, but not what was asked: keep its receipt and let a person look.
+/// assert_eq!(paid("ws_CO_2", 500)?.expect(&asked), Err(Mismatch::OtherPush));
 /// let mismatch = paid("ws_CO_1", 5)?.expect(&asked).unwrap_err();
 /// assert_eq!(mismatch, Mismatch::Amount { asked: Kes::from_cents(50_000), told: Some(Kes::from_cents(500)) });
 /// assert!(mismatch.is_about_money());
@@ -49,8 +49,11 @@ pub struct Expected {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mismatch {
-    /// It is about another push, or no payment at all: it must change nothing.
+    /// It is about another push, account or short code, or tells of no payment at all: it must change nothing.
     Request,
+    /// Money came in at the URL of this attempt, for another push than the one whose id is stored: one whose answer was
+    /// lost, perhaps. The receipt is worth keeping: the money is there.
+    OtherPush,
     /// Money came in, but not this amount, or it is not told which. The receipt is worth keeping: the money is there.
     Amount {
         /// What was asked.
@@ -105,12 +108,16 @@ impl Expected {
 
     /// Of a payment that did not come about only the id is compared.
     fn compare_callback(&self, callback: &StkCallback) -> Result<Option<ReceiptNumber>, Mismatch> {
-        if self.checkout_request_id.as_ref().is_some_and(|id| *id != callback.checkout_request_id) {
-            return Err(Mismatch::Request);
+        let is_other = self.checkout_request_id.as_ref().is_some_and(|id| *id != callback.checkout_request_id);
+        match &callback.outcome {
+            StkOutcome::Paid(_) if is_other => Err(Mismatch::OtherPush),
+            StkOutcome::Paid(payment) => {
+                self.compare_money(payment.amount, payment.payer.map(Payer::Msisdn).as_ref())?;
+                Ok(Some(payment.receipt))
+            }
+            _ if is_other => Err(Mismatch::Request),
+            _ => Ok(None),
         }
-        let StkOutcome::Paid(payment) = &callback.outcome else { return Ok(None) };
-        self.compare_money(payment.amount, payment.payer.map(Payer::Msisdn).as_ref())?;
-        Ok(Some(payment.receipt))
     }
 
     fn compare_notice(&self, notice: &C2bNotice) -> Result<Option<ReceiptNumber>, Mismatch> {
@@ -144,7 +151,7 @@ impl Mismatch {
     pub fn is_about_money(&self) -> bool {
         match self {
             Self::Request => false,
-            Self::Amount { .. } | Self::Payer => true,
+            Self::OtherPush | Self::Amount { .. } | Self::Payer => true,
         }
     }
 }
@@ -153,6 +160,7 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Request => f.write_str("the delivery is about another request"),
+            Self::OtherPush => f.write_str("money came in for another push than the one that was accepted"),
             Self::Amount { asked, told: Some(told) } => write!(f, "KES {told} came in where KES {asked} was asked"),
             Self::Amount { asked, told: None } => {
                 write!(f, "it is not told how much came in where KES {asked} was asked")

@@ -56,6 +56,7 @@ fn amount(told: Option<i64>) -> Verdict {
 const PAID: Verdict = Ok(Some("UJ65WSR9W7"));
 const NO_MONEY: Verdict = Ok(None);
 const REQUEST: Verdict = Err(Mismatch::Request);
+const OTHER_PUSH: Verdict = Err(Mismatch::OtherPush);
 const OTHER_PAYER: Verdict = Err(Mismatch::Payer);
 
 #[test]
@@ -79,10 +80,10 @@ fn a_callback_is_compared_by_id_amount_and_payer() {
         (paid(ID, "500.001", PAYER), amount(None)),
         (paid(ID, "500", "254700000001"), OTHER_PAYER),
         (paid(ID, "5", "254700000001"), amount(Some(500))),
-        (paid("ws_CO_2", "500", PAYER), REQUEST),
-        (paid("WS_CO_1", "500", PAYER), REQUEST),
-        (paid("ws_CO_11", "500", PAYER), REQUEST),
-        (paid("ws_CO_2", "5", "254700000001"), REQUEST),
+        (paid("ws_CO_2", "500", PAYER), OTHER_PUSH),
+        (paid("WS_CO_1", "500", PAYER), OTHER_PUSH),
+        (paid("ws_CO_11", "500", PAYER), OTHER_PUSH),
+        (paid("ws_CO_2", "5", "254700000001"), OTHER_PUSH),
         // Of what was not paid only the id is compared.
         (callback(ID, "1032", ""), NO_MONEY),
         (callback("ws_CO_2", "1032", ""), REQUEST),
@@ -154,6 +155,7 @@ fn a_mismatch_says_whether_money_came_in() {
     let asked = Kes::from_cents(50_000);
     for (mismatch, is_about_money, words) in [
         (Mismatch::Request, false, "the delivery is about another request"),
+        (Mismatch::OtherPush, true, "money came in for another push than the one that was accepted"),
         (Mismatch::Amount { asked, told }, true, "KES 5.00 came in where KES 500.00 was asked"),
         (Mismatch::Amount { asked, told: None }, true, "it is not told how much came in where KES 500.00 was asked"),
         (Mismatch::Payer, true, "the money came from another number than was asked"),

@@ -68,7 +68,7 @@ pub(crate) async fn take(tx: &mut AnyConnection, id: &str, callback: &StkCallbac
     let expected = Expected::new(Kes::from_cents(payment.amount.saturating_mul(100))).checkout_request_id(stored);
     let told = Event::from(callback.clone()).expect(&expected);
     match (&callback.outcome, told) {
-        (StkOutcome::Paid(told), Err(Mismatch::Request)) => {
+        (StkOutcome::Paid(told), Err(Mismatch::OtherPush)) => {
             tracing::error!(
                 event = "callback.other_request",
                 payment = id,
