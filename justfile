@@ -81,6 +81,8 @@ interop:
 # Several processes share one token; needs redis-server and openssl.
 redis:
     DARAJA_TEST_REDIS=required cargo test --features redis --test redis
+    cargo test --features redis --lib token::
+    cargo test --features redis --doc token::redis
 
 # A longer walk through generated histories of payouts.
 histories count="1000000":

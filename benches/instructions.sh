@@ -45,14 +45,16 @@ allocated() {
     output=$(valgrind --tool=memcheck --leak-check=no --undef-value-errors=no \
         "$program" run "$1" "$2" "$3" "$base_url" 2>&1)
     output=$(sed -nE 's/.*total heap usage: ([0-9,]+) allocs.*/\1/p' <<<"$output")
-    echo "${output//,/}"
+    output=${output//,/}
+    [[ $output -gt 0 ]] || { echo "no allocation was counted of $1 $2" >&2; return 1; }
+    echo "$output"
 }
 
 # allocations <path> <side>: those of one time.
 allocations() {
     local short long
-    short=$(allocated "$1" "$2" "$few")
-    long=$(allocated "$1" "$2" "$many")
+    short=$(allocated "$1" "$2" "$few") || return
+    long=$(allocated "$1" "$2" "$many") || return
     echo $(((long - short + (many - few) / 2) / (many - few)))
 }
 

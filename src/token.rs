@@ -38,6 +38,9 @@ const LONGEST_LIFE: Duration = Duration::from_secs(3_600);
 /// A refresh that failed is not tried again before this has passed; the live token serves meanwhile.
 const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
+/// How many refused tokens are remembered: the refusal of an older one can come late.
+const REFUSED: usize = 4;
+
 /// How often another process's fetch is looked for in the store.
 const STORE_POLL: Duration = Duration::from_millis(200);
 
@@ -107,12 +110,9 @@ pub(crate) struct TokenCache {
 #[derive(Default)]
 struct Slot {
     live: Option<Arc<Live>>,
-    /// The token that Daraja refused last, so that a store cannot bring it back.
-    refused: Option<AccessToken>,
+    /// The tokens that Daraja refused last, so that a store cannot bring them back.
+    refused: Vec<AccessToken>,
     refresh_after: Option<Instant>,
-    /// How long the store keeps the fetch for this process. Whoever takes over from a caller that was dropped, or whose
-    /// fetch failed, must not wait for it.
-    claimed_until: Option<Instant>,
     ended: u64,
 }
 
@@ -165,8 +165,7 @@ impl TokenCache {
                     return outcome;
                 }
                 let claim = self.load_or_claim().await;
-                let brought = self.take(claim, fetch).await;
-                self.settle(&mut fetches, brought)
+                self.bring(claim, fetch, &mut fetches).await
             }
         }
     }
@@ -187,9 +186,9 @@ impl TokenCache {
         self.outwait.saturating_add(self.lease()).saturating_add(STORE_PATIENCE.saturating_mul(3))
     }
 
-    /// How long a fetch can take with everything around it.
+    /// How long a fetch can take with everything around it: the claim's answer, a look behind it, and saving.
     fn lease(&self) -> Duration {
-        let store = if self.store.is_some() { STORE_PATIENCE.saturating_mul(2) } else { Duration::ZERO };
+        let store = if self.store.is_some() { STORE_PATIENCE.saturating_mul(3) } else { Duration::ZERO };
         self.fetch_timeout.saturating_add(store)
     }
 
@@ -219,8 +218,7 @@ impl TokenCache {
             // Another process is at it, and the live token serves meanwhile.
             return None;
         }
-        let brought = self.take(claim, fetch).await;
-        let outcome = self.settle(&mut fetches, brought);
+        let outcome = self.bring(claim, fetch, &mut fetches).await;
         if let Err(Error::Token(error)) = &outcome {
             tracing::warn!(%error, "the access token could not be refreshed; the live one is used");
         }
@@ -235,26 +233,31 @@ impl TokenCache {
             slot.ended = slot.ended.wrapping_add(1);
             if let Ok(live) = &outcome {
                 slot.live = Some(live.clone());
-                (slot.refresh_after, slot.claimed_until) = (None, None);
+                slot.refresh_after = None;
             }
         });
         outcome
     }
 
-    async fn take(&self, claim: Claim, fetch: impl AsyncFetch) -> Result<Live> {
-        if let Claim::Theirs(live) = claim {
-            return Ok(live);
-        }
-        let outcome = match timeout(self.fetch_timeout, fetch.fetch()).await {
+    /// Fetches, unless another process did, and keeps the outcome.
+    async fn bring(&self, claim: Claim, fetch: impl AsyncFetch, fetches: &mut Fetches) -> Result<Arc<Live>> {
+        let was_granted = match claim {
+            Claim::Theirs(live) => return self.settle(fetches, Ok(live)),
+            Claim::Granted => true,
+            Claim::Ours | Claim::Refused => false,
+        };
+        let brought = match timeout(self.fetch_timeout, fetch.fetch()).await {
             Ok(outcome) => outcome,
             Err(elapsed) => Err(TransportError::new(TransportErrorKind::Timeout).with_source(elapsed).into()),
         };
+        // Before it is saved: a caller that is dropped meanwhile must not take it away.
+        let outcome = self.settle(fetches, brought);
         match (&self.store, &outcome) {
             (Some(store), Ok(live)) => {
                 let left = live.dead_at.saturating_duration_since(Instant::now());
                 _ = heed(store.save(&self.key, &StoredToken::new(live.token.clone(), left))).await;
             }
-            (Some(store), Err(_)) if matches!(claim, Claim::Granted) => self.release(&**store).await,
+            (Some(store), Err(_)) if was_granted => _ = heed(store.release(&self.key)).await,
             _ => {}
         }
         outcome.inspect(|_| tracing::debug!("access token fetched"))
@@ -279,37 +282,18 @@ impl TokenCache {
         if let Some(live) = theirs {
             return Claim::Theirs(live);
         }
-        match self.claim(&**store).await {
+        match heed(store.claim(&self.key, self.lease())).await {
             Ok(false) => Claim::Refused,
             Err(Failed) => Claim::Ours,
             // Whoever had the claim before may have saved a token since it was looked for.
             Ok(true) => match self.load(&**store, dying).await {
                 Ok(Some(live)) => {
-                    self.release(&**store).await;
+                    _ = heed(store.release(&self.key)).await;
                     Claim::Theirs(live)
                 }
                 _ => Claim::Granted,
             },
         }
-    }
-
-    async fn claim(&self, store: &dyn TokenStore) -> Result<bool, Failed> {
-        let now = Instant::now();
-        if self.read(|slot| slot.claimed_until.is_some_and(|until| now < until)) {
-            return Ok(true);
-        }
-        // Before it is asked: a caller that is dropped in its middle may have been granted it.
-        self.write(|slot| slot.claimed_until = Some(after(now, self.lease())));
-        let granted = heed(store.claim(&self.key, self.lease())).await;
-        if let Ok(false) = granted {
-            self.write(|slot| slot.claimed_until = None);
-        }
-        granted
-    }
-
-    async fn release(&self, store: &dyn TokenStore) {
-        self.write(|slot| slot.claimed_until = None);
-        _ = heed(store.release(&self.key)).await;
     }
 
     /// A token of the store that is fresh, was not refused, and is not the one that is to be replaced.
@@ -329,12 +313,15 @@ impl TokenCache {
                 slot.live = None;
                 tracing::debug!("access token refused and forgotten");
             }
-            slot.refused = Some(refused.clone());
+            if !slot.refused.contains(refused) {
+                slot.refused.truncate(REFUSED.saturating_sub(1));
+                slot.refused.insert(0, refused.clone());
+            }
         });
     }
 
     fn was_refused(&self, token: &AccessToken) -> bool {
-        self.read(|slot| slot.refused.as_ref() == Some(token))
+        self.read(|slot| slot.refused.contains(token))
     }
 
     fn read<T>(&self, read: impl FnOnce(&Slot) -> T) -> T {
@@ -364,5 +351,26 @@ where
 {
     fn fetch(self) -> impl Future<Output = Result<Live>> + Send {
         self()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Credentials;
+
+    #[test]
+    fn the_late_refusal_of_an_older_token_brings_no_refused_one_back() {
+        let key = TokenKey::new("https://sandbox.safaricom.co.ke", &Credentials::new("key", "secret"));
+        let cache = TokenCache::new(key, None, Duration::from_secs(10), Duration::from_secs(60));
+        let [older, newer] = ["older", "newer"].map(AccessToken::new);
+        for refused in [&older, &newer, &older] {
+            cache.forget(refused);
+        }
+        assert!(cache.was_refused(&older) && cache.was_refused(&newer));
+        for number in 1..REFUSED {
+            cache.forget(&AccessToken::new(format!("token {number}")));
+        }
+        assert!(cache.was_refused(&newer) && !cache.was_refused(&older));
     }
 }

@@ -27,9 +27,10 @@ const SAVE: &str = "redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) \
 /// Gives a claim back, if it is ours.
 const RELEASE: &str = "if redis.pcall('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 1";
 
-/// Claims, unless another process did. No claim lasts for ever or an hour: such a one is rubbish.
-const CLAIM: &str = "local left = redis.call('PTTL', KEYS[1]) \
-    if left >= 0 and left < 3600000 and redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
+/// Claims, unless another process did. What is no claimant, or lasts for ever or an hour, is rubbish.
+const CLAIM: &str = "local left, held = redis.call('PTTL', KEYS[1]), redis.pcall('GET', KEYS[1]) \
+    local theirs = type(held) == 'string' and #held == #ARGV[1] and held ~= ARGV[1] \
+    if theirs and left >= 0 and left < 3600000 then return 0 end \
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1";
 
 /// Shares access tokens by a Redis server (or Valkey), so that all processes of an app fetch one between them.
@@ -45,7 +46,7 @@ const CLAIM: &str = "local left = redis.call('PTTL', KEYS[1]) \
 /// token is fetched.
 ///
 /// One server is meant, or what looks like one: neither Sentinel nor a cluster of several shards. Its user needs the
-/// commands `EVAL`, `TYPE`, `GETRANGE`, `PTTL`, `GET`, `SET` and `DEL`.
+/// commands `EVAL`, `TYPE`, `GETRANGE`, `PTTL`, `GET`, `SET` and `DEL`, and `SELECT` if the URL names a database.
 ///
 /// ```
 /// use daraja::{Credentials, Environment, simulator::Simulator, token::RedisTokenStore};

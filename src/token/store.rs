@@ -65,7 +65,7 @@ pub trait TokenStore: Send + Sync + 'static {
     /// If it cannot be told; the token is then taken for absent.
     fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>>;
 
-    /// Keeps a token that was fetched, and gives the claim back.
+    /// Keeps a token that was fetched, and gives the store's own claim back.
     ///
     /// # Errors
     ///
@@ -76,6 +76,9 @@ pub trait TokenStore: Send + Sync + 'static {
     /// two such leases, or for half of a call's time if that is less. Granted by default; a store that can refuse has to
     /// [`release`](Self::release), too.
     ///
+    /// A claim belongs to the store that asked, this very value: asked again it is granted again, and the lease begins anew,
+    /// because a call that takes over from one that was dropped must not wait for it.
+    ///
     /// # Errors
     ///
     /// If it cannot be told; the process then fetches as if it were granted.
@@ -83,8 +86,8 @@ pub trait TokenStore: Send + Sync + 'static {
         Box::pin(ready(Ok(true)))
     }
 
-    /// Gives a claim back that needs no token, or brought none: else everybody, this process too, waits for its end.
-    /// [`save`](Self::save) does the same by itself. Nothing by default.
+    /// Gives a claim back that needs no token, or brought none: else everybody waits for its end. Only a claim of its own:
+    /// another process may have one since. [`save`](Self::save) does the same by itself. Nothing by default.
     ///
     /// # Errors
     ///

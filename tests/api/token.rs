@@ -268,14 +268,29 @@ async fn a_token_that_is_no_header_is_refused() {
     assert!(matches!(scripted.client().send(&Read).await.unwrap_err(), Error::Token(_)));
 }
 
-/// A store in memory with what tests want to know of it.
-#[derive(Clone, Default)]
-struct Store(Arc<Mutex<StoreInner>>);
+/// A store in memory with what tests want to know of it. A clone is another process's.
+#[derive(Default)]
+struct Store {
+    inner: Arc<Mutex<StoreInner>>,
+    claimant: usize,
+}
+
+impl Clone for Store {
+    fn clone(&self) -> Self {
+        let claimant = self.with(|inner| {
+            inner.clones += 1;
+            inner.clones
+        });
+        Self { inner: self.inner.clone(), claimant }
+    }
+}
 
 #[derive(Default)]
 struct StoreInner {
     tokens: HashMap<TokenKey, StoredToken>,
+    clones: usize,
     claimed_until: Option<Instant>,
+    claimed_by: Option<usize>,
     broken: bool,
     hanging: bool,
     saves: usize,
@@ -290,7 +305,15 @@ fn stored(token: &str) -> StoredToken {
 
 impl Store {
     fn with<T>(&self, change: impl FnOnce(&mut StoreInner) -> T) -> T {
-        change(&mut self.0.lock().unwrap())
+        change(&mut self.inner.lock().unwrap())
+    }
+
+    fn give_back(&self) {
+        self.with(|inner| {
+            if inner.claimed_by == Some(self.claimant) {
+                (inner.claimed_until, inner.claimed_by) = (None, None);
+            }
+        });
     }
 
     async fn reach(&self) -> Result<(), StoreError> {
@@ -316,6 +339,7 @@ impl TokenStore for Store {
                 inner.saves += 1;
                 inner.tokens.insert(key.clone(), token.clone());
             });
+            self.give_back();
             Ok(())
         })
     }
@@ -329,8 +353,9 @@ impl TokenStore for Store {
                     inner.tokens.insert(key.clone(), token);
                 }
                 let free = inner.claimed_until.is_none_or(|until| until <= now);
+                let free = free || inner.claimed_by == Some(self.claimant);
                 if free {
-                    inner.claimed_until = Some(now + lease);
+                    (inner.claimed_until, inner.claimed_by) = (Some(now + lease), Some(self.claimant));
                 }
                 free
             }))
@@ -340,7 +365,7 @@ impl TokenStore for Store {
     fn release<'a>(&'a self, _: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             self.reach().await?;
-            self.with(|inner| inner.claimed_until = None);
+            self.give_back();
             Ok(())
         })
     }
@@ -431,6 +456,22 @@ async fn a_token_that_was_saved_while_the_claim_was_asked_for_is_used() {
     assert_eq!(scripted.token_requests().len(), 0);
     assert_eq!(bearers(&scripted), ["theirs1"]);
     assert_eq!(store.with(|inner| inner.claimed_until), None, "nobody waits for a claim that was not needed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_whose_saving_is_dropped_is_not_lost() {
+    let (store, scripted) = (Store::default(), Scripted::new([ok()]));
+    store.with(|inner| inner.hanging = true);
+    let client = scripted.builder().token_store(store).build().unwrap();
+    let saving = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(&Read).await }
+    });
+    // Two seconds for a look at the store, and the third of saving.
+    sleep(Duration::from_secs(3)).await;
+    saving.abort();
+    client.send(&Read).await.unwrap();
+    assert_eq!(scripted.token_requests().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -205,10 +205,11 @@ CREATE TABLE leases (
 );
 INSERT INTO leases (name, holder, until) VALUES ('sweeper', '', 0), ('query', '', 0), ('payouts', '', 0);
 
--- What Daraja lets us in with: one for all servers. `claimed_until`: somebody fetches a new one.
+-- What Daraja lets us in with: one for all servers. `claimed_until`: `claimed_by` fetches a new one.
 CREATE TABLE access_tokens (
     app           TEXT PRIMARY KEY,
     token         TEXT,
     expires_at    BIGINT NOT NULL,
-    claimed_until BIGINT NOT NULL
+    claimed_until BIGINT NOT NULL,
+    claimed_by    TEXT NOT NULL
 );

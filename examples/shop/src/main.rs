@@ -73,7 +73,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         }
         Start::Real(config, daraja) => {
             let db = Db::open(&config.database_url).await?;
-            let daraja = daraja.connect(SharedToken(db.clone()))?;
+            let daraja = daraja.connect(SharedToken::new(db.clone()))?;
             let app = App::new(db, &config, daraja, None);
             add_first_admin(&app, &config).await?;
             demo::add_products(&app).await.map_err(|failure| failure.message.into_owned())?;

@@ -114,3 +114,16 @@ async fn a_fetch_that_failed_is_made_again_at_once_beside_a_token_store() {
     assert!(world.client.send(&push).await.unwrap_err().is_retryable());
     world.works(SECOND, 64).await;
 }
+
+/// What a dropped call was about to be told is not taken for granted.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_takes_over_waits_for_another_process_too() {
+    for point in 0..12 {
+        let (world, started) = (World::new(WithTheDead, &[]), Instant::now());
+        let push = world.push_to(0);
+        assert!(dropped_at(point, world.client.send(&push)).await.is_none());
+        world.client.send(&push).await.unwrap();
+        assert!(started.elapsed() >= LEASE, "dropped at {point}: {:?}", started.elapsed());
+        assert_eq!(world.simulator.calls(Route::OAuth), 1);
+    }
+}

@@ -24,7 +24,7 @@ use tokio::{
 const STEP: Duration = Duration::from_millis(5);
 
 /// For how long a fetch is granted: its own 10 s, and 2 s twice for the store.
-pub(super) const LEASE: Duration = Duration::from_secs(14);
+pub(super) const LEASE: Duration = Duration::from_secs(16);
 
 /// How one call goes, the token request or the operation's own.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +68,7 @@ impl World {
             Shared::Alone => builder,
             Shared::ByStore => builder.token_store(SlowStore::default()),
             Shared::WithTheDead => {
-                builder.token_store(SlowStore(Arc::new(Mutex::new(Kept { token: None, claimed_until }))))
+                builder.token_store(SlowStore(Arc::new(Mutex::new(Kept { claimed_until, ..Kept::default() }))))
             }
         };
         Self { client: builder.build().unwrap(), simulator, ways }
@@ -155,6 +155,15 @@ struct SlowStore(Arc<Mutex<Kept>>);
 struct Kept {
     token: Option<(AccessToken, Instant)>,
     claimed_until: Option<Instant>,
+    claimed_by_us: bool,
+}
+
+impl Kept {
+    fn give_back(&mut self) {
+        if std::mem::take(&mut self.claimed_by_us) {
+            self.claimed_until = None;
+        }
+    }
 }
 
 impl SlowStore {
@@ -182,21 +191,21 @@ impl TokenStore for SlowStore {
     fn save<'a>(&'a self, _: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>> {
         self.slowly(|kept| {
             kept.token = Some((token.token.clone(), Instant::now() + token.life));
-            kept.claimed_until = None;
+            kept.give_back();
         })
     }
 
     fn claim<'a>(&'a self, _: &'a TokenKey, lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.slowly(move |kept| {
-            let free = kept.claimed_until.is_none_or(|until| until <= Instant::now());
-            if free {
+            kept.claimed_by_us |= kept.claimed_until.is_none_or(|until| until <= Instant::now());
+            if kept.claimed_by_us {
                 kept.claimed_until = Some(Instant::now() + lease);
             }
-            free
+            kept.claimed_by_us
         })
     }
 
     fn release<'a>(&'a self, _: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.slowly(|kept| kept.claimed_until = None)
+        self.slowly(Kept::give_back)
     }
 }
