@@ -484,6 +484,16 @@ async fn a_fetch_that_fails_gives_its_claim_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_that_was_not_made_is_not_given_back() {
+    let wrong = refusal(400, "400.008.01", "Invalid Authentication passed");
+    let (store, scripted) = (Store::default(), Scripted::default().with_token_steps([wrong]));
+    store.with(|inner| inner.hanging = true);
+    let (client, started) = (scripted.builder().token_store(store).build().unwrap(), Instant::now());
+    client.send(&Read).await.unwrap_err();
+    assert_eq!(started.elapsed().as_secs(), 2, "for the look, and no more");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_holds_an_old_token_does_not_fail_the_call_whose_own_was_refused() {
     let stale = refusal(404, "404.001.03", "Invalid Access Token");
     let (store, scripted) = (Store::default(), Scripted::new([ok(), stale.clone(), stale, ok()]));
