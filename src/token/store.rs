@@ -188,3 +188,24 @@ pub(super) async fn heed<T>(answer: impl Future<Output = Result<T, StoreError>> 
     }
     Err(Failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::hash::BuildHasher;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_one_app_in_one_environment() {
+        let key = |environment, key| TokenKey::new(environment, &Credentials::new(key, "secret"));
+        let hashes = std::hash::RandomState::new();
+        let own = key("https://sandbox.safaricom.co.ke", "key");
+        let same = key("https://sandbox.safaricom.co.ke", "key");
+        assert_eq!((&own, hashes.hash_one(&own)), (&same, hashes.hash_one(&same)));
+        for other in [key("https://api.safaricom.co.ke", "key"), key("https://sandbox.safaricom.co.ke", "another key")]
+        {
+            assert_ne!(own, other);
+            assert_ne!(hashes.hash_one(&own), hashes.hash_one(&other));
+        }
+    }
+}

@@ -259,7 +259,10 @@ def run(program, tests, **more):
 
 def is_asleep(process):
     """Whether no thread of it runs or wants to, whatever else the machine is busy with."""
-    states = [(task / "stat").read_text().rsplit(")", 1)[1].split()[0] for task in pathlib.Path(f"/proc/{process}/task").iterdir()]
+    try:
+        states = [(task / "stat").read_text().rsplit(")", 1)[1].split()[0] for task in pathlib.Path(f"/proc/{process}/task").iterdir()]
+    except OSError:
+        return False  # A thread has just ended.
     return all(state == "S" for state in states)
 
 
