@@ -44,7 +44,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// One attempt. A refused token is still renewed once: that costs no attempt.
+    /// One attempt. A refused token is renewed all the same: that costs no attempt.
     #[must_use]
     pub fn never() -> Self {
         Self::default().attempts(1)
