@@ -11,6 +11,7 @@ use crate::{
     ShortCode, Timestamp,
     error::{ApiError, Error},
     initiated::{Accepted, Initiator, ResultUrls},
+    operation::NotAfter,
     wire::Text,
 };
 
@@ -63,6 +64,7 @@ pub struct B2cPayment {
     initiator: Initiator,
     urls: ResultUrls,
     order: Order,
+    not_after: Option<NotAfter>,
 }
 
 /// What is paid, to whom and under which id: all that makes two payments the same one.
@@ -126,11 +128,11 @@ impl B2cPayment {
     }
 
     pub(crate) fn of(initiator: &Initiator, urls: ResultUrls, order: Order) -> Self {
-        Self { initiator: initiator.clone(), urls, order }
+        Self { initiator: initiator.clone(), urls, order, not_after: None }
     }
 
-    pub(crate) fn order(&self) -> &Order {
-        &self.order
+    pub(crate) fn into_order(self) -> Order {
+        self.order
     }
 
     /// Takes an id of your own in place of the random one. Two payments under one id are one payment to Daraja: the second
@@ -178,6 +180,13 @@ impl B2cPayment {
         self
     }
 
+    /// Sets until when it may leave: for those who keep the payment's row themselves. A [`Payout`](crate::Payout) sets it by
+    /// itself.
+    pub fn not_after(mut self, not_after: NotAfter) -> Self {
+        self.not_after = Some(not_after);
+        self
+    }
+
     /// A check that was asked for is not dropped: without it the money could go to a number that nobody checked.
     fn keep_check_or(mut self, product: Product) -> Self {
         if !matches!(self.order.product, Product::Checked(_)) {
@@ -220,6 +229,10 @@ impl Operation for B2cPayment {
     /// Versions 3 and Pochi recognise the id.
     fn repeat(&self) -> Repeat {
         self.order.repeat()
+    }
+
+    fn not_after(&self) -> Option<NotAfter> {
+        self.not_after
     }
 
     fn check(&self, rules: &Rules) -> Result<()> {

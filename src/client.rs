@@ -1,6 +1,6 @@
 //! [`Client`]: the one place where a call is executed.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -12,9 +12,9 @@ use crate::{
     Credentials, Environment, RetryPolicy, Rules, Timestamp,
     clock::{Clock, after},
     error::{ApiError, Error, Invalid, Result},
-    operation::{Answer, Hidden, Operation, Repeat},
+    operation::{Answer, Hidden, NotAfter, Operation, Repeat},
     recent::Recent,
-    retry::{Class, Course, Failure, Fate},
+    retry::{Class, Course, Failure, Fate, Time},
     stk::QueryBudget,
     token::{Live, TokenBody, TokenCache},
     transport::{Transport, TransportError, TransportErrorKind},
@@ -108,13 +108,13 @@ impl Client {
     pub async fn send_with<O: Operation>(&self, operation: &O, policy: RetryPolicy) -> Result<O::Response> {
         operation.check(&self.inner.rules)?;
         let uri = self.uri(operation.path())?;
-        let mut course = Course::new(operation.repeat(), policy, self.inner.timeouts.total);
+        let mut course = self.course(operation.repeat(), operation.not_after(), policy, self.inner.timeouts.total);
         let span = tracing::debug_span!("send", path = operation.path());
         async {
             loop {
-                match self.attempt(operation, &uri, &course).await {
+                match self.attempt(operation, &uri, &mut course).await {
                     Ok(response) => return Ok(response),
-                    Err(failure) => sleep(course.after(failure)?).await,
+                    Err(failure) => sleep(course.after(failure, self.inner.clock.moment())?).await,
                 }
             }
         }
@@ -122,7 +122,17 @@ impl Client {
         .await
     }
 
-    async fn attempt<O: Operation>(&self, operation: &O, uri: &Uri, course: &Course) -> Result<O::Response, Failure> {
+    fn course(&self, repeat: Repeat, not_after: Option<NotAfter>, policy: RetryPolicy, call: Duration) -> Course {
+        let time = Time { call, attempt: self.inner.timeouts.attempt };
+        Course::new(repeat, not_after, policy, time, self.inner.clock.moment())
+    }
+
+    async fn attempt<O: Operation>(
+        &self,
+        operation: &O,
+        uri: &Uri,
+        course: &mut Course,
+    ) -> Result<O::Response, Failure> {
         let live = self.token(course).await?;
         let mut body = Vec::with_capacity(512);
         serde_json::to_writer(&mut body, &operation.body(self.inner.clock.timestamp()))
@@ -164,11 +174,19 @@ impl Client {
         Err(Failure::new(Fate::Answered(class), refusal))
     }
 
-    /// Sends one request once, within the time of one attempt and of the whole call.
-    async fn exchange(&self, request: Request<Bytes>, course: &Course, hidden: Hidden) -> Result<Answer, Failure> {
-        let started = Instant::now();
-        let limit = course.deadline().min(after(started, self.inner.timeouts.attempt));
-        let outcome = match timeout_at(limit, self.inner.transport.call(request)).await {
+    /// Sends one request once, within the time of one attempt and of the whole call, if it may leave now.
+    async fn exchange(&self, request: Request<Bytes>, course: &mut Course, hidden: Hidden) -> Result<Answer, Failure> {
+        let began = self.inner.clock.moment();
+        let limit = course.begin_attempt(began)?;
+        let (started, is_strict) = (began.monotonic, course.is_strict());
+        let mut call = self.inner.transport.call(request);
+        let while_it_lasts = poll_fn(|context| {
+            if is_strict && began.until(self.inner.clock.moment()) >= limit {
+                return Poll::Ready(Err(TransportError::new(TransportErrorKind::Timeout)));
+            }
+            call.as_mut().poll(context)
+        });
+        let outcome = match timeout_at(after(started, limit), while_it_lasts).await {
             Ok(outcome) => outcome,
             Err(elapsed) => Err(TransportError::new(TransportErrorKind::Timeout).with_source(elapsed)),
         };
@@ -188,17 +206,19 @@ impl Client {
         }
     }
 
-    async fn token(&self, course: &Course) -> Result<Arc<Live>, Failure> {
+    async fn token(&self, course: &mut Course) -> Result<Arc<Live>, Failure> {
         if let Some(live) = self.inner.tokens.fresh() {
             return Ok(live);
         }
+        let now = self.inner.clock.moment();
+        let left = course.time_left(now, Duration::ZERO).map_err(|late| course.too_late(late))?;
         let slow = Box::pin(self.inner.tokens.get(|| self.fetch_token()));
-        let too_late = |late: TransportError| Error::Token(Box::new(late.into()));
-        let outcome = match timeout_at(course.deadline(), slow).await {
-            // A call that the deadline cuts off is unknown for ever: better not sent.
-            Ok(Ok(live)) => course.has_time_after(Duration::ZERO).map(|()| live).map_err(too_late),
-            Ok(Err(error)) => Err(error),
-            Err(elapsed) => Err(too_late(TransportError::new(TransportErrorKind::Timeout).with_source(elapsed))),
+        let outcome = match timeout_at(after(now.monotonic, left), slow).await {
+            Ok(outcome) => outcome,
+            Err(elapsed) => {
+                let late = TransportError::new(TransportErrorKind::Timeout).with_source(elapsed);
+                Err(Error::Token(Box::new(late.into())))
+            }
         };
         outcome.map_err(|error| Failure::new(Fate::NotTried, error))
     }
@@ -211,17 +231,17 @@ impl Client {
         let basic = zeroize::Zeroizing::new(format!("Basic {}", STANDARD.encode(&*pair)));
         let mut basic = HeaderValue::from_str(&basic).expect("base64 is ASCII");
         basic.set_sensitive(true);
-        let mut course = Course::new(Repeat::Safe, self.inner.policy.clone(), self.inner.timeouts.token);
+        let mut course = self.course(Repeat::Safe, None, self.inner.policy.clone(), self.inner.timeouts.token);
         loop {
             let asked_at = Instant::now();
             let request = request(Method::GET, uri.clone(), basic.clone());
             let outcome = self
-                .exchange(request, &course, Hidden::Credentials(secret.clone()))
+                .exchange(request, &mut course, Hidden::Credentials(secret.clone()))
                 .await
                 .and_then(|answer| read_token(&answer, asked_at));
             match outcome {
                 Ok(live) => return Ok(live),
-                Err(failure) => sleep(course.after(failure)?).await,
+                Err(failure) => sleep(course.after(failure, self.inner.clock.moment())?).await,
             }
         }
     }
@@ -244,13 +264,13 @@ impl Client {
     ///
     /// [`Error::Token`] if no token could be had, [`Error::Transport`] if no connection could be opened.
     pub async fn warm_up(&self) -> Result<()> {
-        let course = Course::new(Repeat::Safe, self.inner.policy.clone(), self.inner.timeouts.total);
+        let mut course = self.course(Repeat::Safe, None, self.inner.policy.clone(), self.inner.timeouts.total);
         let had_token = self.inner.tokens.fresh().is_some();
-        let live = self.token(&course).await.map_err(|failure| failure.error)?;
+        let live = self.token(&mut course).await.map_err(|failure| failure.error)?;
         if had_token {
             // Whatever is answered, the connection is open then.
             let probe = request(Method::GET, self.uri("/")?, live.bearer.clone());
-            self.exchange(probe, &course, Hidden::Token(live)).await.map_err(|failure| failure.error)?;
+            self.exchange(probe, &mut course, Hidden::Token(live)).await.map_err(|failure| failure.error)?;
         }
         Ok(())
     }

@@ -34,7 +34,52 @@ impl Clock {
     pub(crate) fn timestamp(&self) -> Timestamp {
         Timestamp::from_utc(self.now())
     }
+
+    pub(crate) fn moment(&self) -> Moment {
+        Moment::new(self.now())
+    }
 }
+
+/// One moment by both clocks. Neither is enough: the monotonic clock stands still while the machine sleeps (on Linux), and
+/// the time of day can be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) monotonic: Instant,
+    time_of_day: DateTime<Utc>,
+}
+
+impl Moment {
+    /// Now, and the time of day is this.
+    pub(crate) fn new(time_of_day: DateTime<Utc>) -> Self {
+        Self { monotonic: Instant::now(), time_of_day }
+    }
+
+    pub(crate) fn timestamp(self) -> Timestamp {
+        Timestamp::from_utc(self.time_of_day)
+    }
+
+    /// How much time has passed until a later moment: by the clock that says more.
+    pub(crate) fn until(self, later: Self) -> Duration {
+        self.passed(later).into_iter().max().unwrap_or_default()
+    }
+
+    /// Whether the two clocks agree about the time until a later moment, to the minute.
+    pub(crate) fn clocks_agree(self, later: Self) -> bool {
+        let [monotonic, time_of_day] = self.passed(later);
+        // A time of day that went back by a minute has passed zero, and is found by what it is behind.
+        let behind = self.time_of_day.signed_duration_since(later.time_of_day).to_std().unwrap_or_default();
+        monotonic.abs_diff(time_of_day).saturating_add(behind) <= TOLERANCE
+    }
+
+    /// By the monotonic clock, and by the time of day, which can have gone back.
+    fn passed(self, later: Self) -> [Duration; 2] {
+        let time_of_day = later.time_of_day.signed_duration_since(self.time_of_day);
+        [later.monotonic.saturating_duration_since(self.monotonic), time_of_day.to_std().unwrap_or_default()]
+    }
+}
+
+/// How far the two clocks may disagree about a time that has passed.
+const TOLERANCE: Duration = Duration::from_secs(60);
 
 /// The moment that is this long after a start; a year counts as for ever.
 pub(crate) fn after(start: Instant, pause: Duration) -> Instant {

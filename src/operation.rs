@@ -16,6 +16,10 @@ use crate::{
     wire::{Head, MalformedJson},
 };
 
+mod not_after;
+
+pub use not_after::NotAfter;
+
 /// One call of the Daraja API. [`Client::send`](crate::Client::send) executes it.
 ///
 /// The crate's own requests implement it, and yours can: an API that this crate does not know needs no fork.
@@ -83,6 +87,18 @@ pub trait Operation: Sync {
     /// What may happen after a failure. When in doubt: [`Repeat::Never`].
     fn repeat(&self) -> Repeat;
 
+    /// Until when it may leave. `None`, unless it is overridden: as long as the [`timeout`] of a call allows, and what is
+    /// [`Deduplicated`](Repeat::Deduplicated) not again later than ten minutes after the first try that may have been
+    /// carried out.
+    ///
+    /// A payment that another worker may take over, or of which Daraja recognises the id for a shorter time, has to say so
+    /// here: see [`NotAfter`].
+    ///
+    /// [`timeout`]: crate::client::ClientBuilder::timeout
+    fn not_after(&self) -> Option<NotAfter> {
+        None
+    }
+
     /// Refuses what Daraja would refuse, before anything is sent.
     ///
     /// # Errors
@@ -124,8 +140,8 @@ pub trait Operation: Sync {
 pub enum Repeat {
     /// The call moves no money and rings no phone: repeat it freely.
     Safe,
-    /// Daraja recognises the repeat by the caller's own id: repeat it with the same id, within ten minutes, however long
-    /// the call may take.
+    /// Daraja recognises the repeat by the caller's own id: repeat it with the same id, within ten minutes or what
+    /// [`Operation::not_after`] allows, however long the call may take.
     Deduplicated,
     /// The call moves money or rings a phone: after an unclear attempt, stop and say that the outcome is unknown.
     Never,

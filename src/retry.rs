@@ -2,18 +2,17 @@
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
+    iter,
     time::Duration,
 };
 
 use http::{HeaderMap, StatusCode, header};
-use tokio::time::Instant;
 
 use crate::{
-    clock::after,
+    clock::Moment,
     code::ErrorCode,
-    error::Error,
-    operation::Repeat,
-    transport::{TransportError, TransportErrorKind},
+    error::{Error, TooLate},
+    operation::{NotAfter, Repeat},
 };
 
 /// How often and how fast a call is repeated. Whether it may be repeated at all is not a matter of policy: see [`Repeat`].
@@ -195,45 +194,96 @@ fn verdict(fate: Fate, repeat: Repeat) -> Verdict {
 const REFUSED_AGAIN: &str =
     "a fresh token was refused as well: the app lacks this API product, or its keys are of another environment";
 
+/// How long a call, and each try of it, may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Time {
+    pub(crate) call: Duration,
+    pub(crate) attempt: Duration,
+}
+
 /// The course of one `send`: what its attempts have proved so far, and what is left of its time.
 #[derive(Debug)]
 pub(crate) struct Course {
     repeat: Repeat,
+    not_after: Option<NotAfter>,
     policy: RetryPolicy,
-    deadline: Instant,
+    time: Time,
+    started: Moment,
     /// The least time that an attempt is given: what is sent with less would be cut off, and its outcome unknown.
     least: Duration,
     attempt: u32,
     pause: Duration,
-    /// Not later than the present attempt began.
-    began: Instant,
+    /// When the present attempt began.
+    began: Moment,
     /// When the first attempt began that may have been carried out. It is set once and for all.
-    unknown_since: Option<Instant>,
+    unknown_since: Option<Moment>,
     renewals: u8,
+    /// Why the attempt before this one failed.
+    last: Option<Error>,
 }
 
 impl Course {
-    pub(crate) fn new(repeat: Repeat, policy: RetryPolicy, total: Duration) -> Self {
+    pub(crate) fn new(
+        repeat: Repeat,
+        not_after: Option<NotAfter>,
+        policy: RetryPolicy,
+        time: Time,
+        started: Moment,
+    ) -> Self {
         let least = if repeat == Repeat::Safe {
             Duration::ZERO
         } else {
-            LEAST_ATTEMPT.min(total.checked_div(4).unwrap_or_default())
+            LEAST_ATTEMPT.min(time.call.checked_div(4).unwrap_or_default())
         };
-        let began = Instant::now();
-        let (pause, deadline) = (policy.first_pause, after(began, total));
-        Self { repeat, policy, deadline, least, attempt: 1, pause, began, unknown_since: None, renewals: 0 }
+        let pause = policy.first_pause;
+        let (attempt, began) = (1, started);
+        let (unknown_since, renewals, last) = (None, 0, None);
+        Self { repeat, not_after, policy, time, started, least, attempt, pause, began, unknown_since, renewals, last }
     }
 
-    /// Whether there is time for an attempt after this pause.
-    pub(crate) fn has_time_after(&self, pause: Duration) -> Result<(), TransportError> {
-        let needed = pause.saturating_add(self.least);
-        let ends = Instant::now().checked_add(needed);
-        let fits = ends.is_some_and(|ends| ends < self.deadline);
-        if fits { Ok(()) } else { Err(TransportError::new(TransportErrorKind::Timeout)) }
+    /// Begins an attempt: gives the time that it may take, or the error that ends the call. A program can stand still
+    /// anywhere, so this is asked behind the token, and directly before a request is handed to the transport.
+    pub(crate) fn begin_attempt(&mut self, now: Moment) -> Result<Duration, Failure> {
+        match self.time_left(now, Duration::ZERO) {
+            Ok(left) => {
+                self.began = now;
+                Ok(left.min(self.time.attempt))
+            }
+            Err(late) => Err(self.too_late(late)),
+        }
     }
 
-    pub(crate) fn deadline(&self) -> Instant {
-        self.deadline
+    /// The failure of what cannot leave any more: where an attempt was made, its error says more.
+    pub(crate) fn too_late(&mut self, late: TooLate) -> Failure {
+        Failure::new(Fate::NotTried, self.last.take().unwrap_or_else(|| late.into()))
+    }
+
+    /// What an attempt that leaves after this pause can take at most.
+    pub(crate) fn time_left(&self, now: Moment, pause: Duration) -> Result<Duration, TooLate> {
+        let deadline = (self.started, self.time.call, TooLate::Deadline);
+        let remembered = self.unknown_since.map(|first| (first, REMEMBERED, TooLate::NotAfter));
+        let not_after = self.not_after.map(|not_after| {
+            let window = if self.is_unknown() { not_after.resend_window } else { not_after.window };
+            (not_after.since, window, TooLate::NotAfter)
+        });
+        let mut least_left = Duration::MAX;
+        for (since, window, late) in iter::once(deadline).chain(remembered).chain(not_after) {
+            if late == TooLate::NotAfter && !since.clocks_agree(now) {
+                return Err(TooLate::Clocks);
+            }
+            let left = window.saturating_sub(since.until(now)).saturating_sub(pause);
+            if left <= self.least {
+                return Err(late);
+            }
+            least_left = least_left.min(left);
+        }
+        Ok(least_left)
+    }
+
+    /// Whether an attempt must not go on when its time is over, not even to see whether the answer is there: one that still
+    /// connects would then be sent.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.not_after.is_some() || self.repeat == Repeat::Deduplicated
     }
 
     pub(crate) fn attempt(&self) -> u32 {
@@ -245,13 +295,8 @@ impl Course {
         self.unknown_since.is_some()
     }
 
-    /// Whether Daraja is trusted to recognise a repeat after this pause.
-    fn is_remembered_after(&self, pause: Duration) -> bool {
-        self.unknown_since.is_none_or(|first| after(Instant::now(), pause) < after(first, REMEMBERED))
-    }
-
     /// Takes a failed attempt; answers the pause before the next one, or the error that ends the call.
-    pub(crate) fn after(&mut self, failure: Failure) -> Result<Duration, Error> {
+    pub(crate) fn after(&mut self, failure: Failure, now: Moment) -> Result<Duration, Error> {
         let Failure { fate, error } = failure;
         let error = match error {
             Error::Api(error) if self.renewals > 0 && fate == Fate::Answered(Class::TokenRefused) => {
@@ -277,8 +322,9 @@ impl Course {
             _ => None,
         };
         match next {
-            Some(pause) if self.has_time_after(pause).is_ok() && self.is_remembered_after(pause) => {
-                self.began = after(Instant::now(), pause);
+            Some(pause) if self.time_left(now, pause).is_ok() => {
+                // A refused token says nothing about a call that then comes too late.
+                self.last = (verdict(fate, self.repeat) == Verdict::Repeat).then_some(error);
                 Ok(pause)
             }
             _ if self.is_unknown() => Err(error.unknown()),

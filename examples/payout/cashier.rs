@@ -29,7 +29,7 @@ impl Cashier {
     }
 
     /// Takes a payout from step to step until it is settled or patience ends.
-    pub(crate) async fn pay(&mut self, payment: &B2cPayment) -> Result<Payout, Invalid> {
+    pub(crate) async fn pay(&mut self, payment: B2cPayment) -> Result<Payout, Invalid> {
         let mut payout = Payout::new(payment);
         let started = Instant::now();
         loop {
@@ -51,11 +51,10 @@ impl Cashier {
     }
 
     async fn send(&mut self, payout: &mut Payout) -> Result<(), Invalid> {
-        let payment = payout.request(&self.initiator, self.receiver.urls(Kind::Payout));
-        payout.begin(&payment, self.client.now())?;
+        let dispatch = payout.begin(self.client.now())?;
         self.store(payout);
         row("kept", "before it is sent: an application writes it to its database here");
-        let outcome = self.client.send(&payment).await;
+        let outcome = dispatch.send(&self.client, &self.initiator, self.receiver.urls(Kind::Payout)).await;
         match &outcome {
             Ok(B2cAccepted::Accepted(_)) => row("accepted", "nobody is paid yet"),
             Ok(_) => {

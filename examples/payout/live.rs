@@ -81,18 +81,18 @@ impl Plan {
     async fn carry_out(self) -> Result<ExitCode, Error> {
         let Self { client, settings, payment, receiver } = self;
         let payout = match receiver {
-            Some(receiver) => Cashier::new(client, settings.initiator, receiver, PATIENCE).pay(&payment).await?,
-            None => send_only(&client, &payment).await?,
+            Some(receiver) => Cashier::new(client, settings.initiator, receiver, PATIENCE).pay(payment).await?,
+            None => send_only(&client, &settings, payment).await?,
         };
         Ok(conclude(&payout))
     }
 }
 
 /// Sends it and leaves the result to whoever listens at its URL.
-async fn send_only(client: &Client, payment: &B2cPayment) -> Result<Payout, Error> {
+async fn send_only(client: &Client, settings: &PayoutSettings, payment: B2cPayment) -> Result<Payout, Error> {
     let mut payout = Payout::new(payment);
-    payout.begin(payment, client.now())?;
-    let outcome = client.send(payment).await;
+    let dispatch = payout.begin(client.now())?;
+    let outcome = dispatch.send(client, &settings.initiator, settings.urls.clone()).await;
     if let Err(error) = &outcome {
         complain(error, ExitCode::FAILURE);
         if !error.outcome_unknown() {

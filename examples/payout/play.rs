@@ -129,19 +129,20 @@ impl Stage {
         let payment = B2cPayment::new(initiator, self.simulator.b2c_short_code(), recipient, amount, urls)
             .remarks(act.remarks.parse()?);
         row("payout", format_args!("KES {amount} for {}", act.remarks));
-        row("id", payment.id());
+        let id = payment.id().clone();
+        row("id", &id);
         if let Some(fault) = act.fault {
             self.simulator.fault(Route::B2c, fault);
         }
         let before = self.simulator.calls(Route::B2c);
-        let payout = self.cashier.pay(&payment).await?;
+        let payout = self.cashier.pay(payment).await?;
         let calls = self.simulator.calls(Route::B2c).saturating_sub(before);
         show(&payout);
         if let PayoutState::Paid(paid) = payout.state() {
             row("to", paid.recipient.as_ref().and_then(Party::name).unwrap_or("nobody who is named"));
         }
         let under_id = self.simulator.payouts();
-        let under_id = under_id.iter().filter(|paid| paid.originator_conversation_id.as_ref() == Some(payment.id()));
+        let under_id = under_id.iter().filter(|paid| paid.originator_conversation_id.as_ref() == Some(&id));
         let times_paid = under_id.count();
         let times = ["nothing", "one payment"].get(times_paid).copied().unwrap_or("MORE THAN ONE PAYMENT");
         row("books", format_args!("{times} under this id; it was sent {}", if calls == 1 { "once" } else { "twice" }));

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Advice, ResultCode, error::redact};
+use crate::{Advice, ResultCode, TransactionState, error::redact};
 
 /// A payout that was not made, finally. A new one may be sent, under a new id, as the [`advice`](Self::advice) says.
 ///
@@ -34,9 +34,15 @@ impl B2cFailure {
         }
     }
 
-    /// What a transaction's own status says: it brings no code.
-    pub(crate) fn ended(reason: B2cReason, description: &str) -> Self {
-        Self { code: None, reason, description: redact(description, 200).into() }
+    /// What a transaction's own status says, which brings no code. `None` if it does not say that it failed.
+    pub(crate) fn found(status: &TransactionState) -> Option<Self> {
+        let reason = match status {
+            TransactionState::Declined => B2cReason::Declined,
+            TransactionState::Cancelled => B2cReason::Cancelled,
+            TransactionState::Expired => B2cReason::Expired,
+            TransactionState::Completed | TransactionState::Pending | TransactionState::Other(_) => return None,
+        };
+        Some(Self { code: None, reason, description: "".into() })
     }
 
     /// Daraja's code; `None` if the transaction's status told of the failure.

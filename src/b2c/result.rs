@@ -46,7 +46,7 @@ pub struct B2cResult {
 }
 
 /// What became of a payout.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum B2cOutcome {
     /// The money was paid: a zero code and a receipt.
@@ -107,7 +107,7 @@ impl B2cPayout {
 }
 
 /// A result that proves nothing: a zero code without a receipt, or a code that is not known to be final.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct B2cUnproven {
     /// Daraja's code. 15 says that the id was seen before; it does not say what became of it.

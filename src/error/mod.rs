@@ -58,6 +58,9 @@ pub enum Error {
     /// Daraja refused the call.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// The time in which the request may leave was over before it could. It was not sent.
+    #[error(transparent)]
+    TooLate(#[from] TooLate),
     /// A wait reached its deadline before the payment was settled. The customer may still pay.
     #[error(transparent)]
     StillPending(Box<StillPending>),
@@ -93,6 +96,7 @@ impl Error {
             // Unwrapped, these two come from a call that moves no money, or from a refusal by name.
             Self::Decode(error) => error.status().is_some_and(|status| status.is_server_error()),
             Self::Api(error) => error.is_retryable(),
+            Self::TooLate(_) => true,
             Self::Invalid(_) | Self::Config(_) | Self::StillPending(_) | Self::Unknown(_) => false,
         }
     }
@@ -103,7 +107,7 @@ impl Error {
         match self {
             Self::Transport(error) => error.is_timeout(),
             Self::Token(inner) | Self::Unknown(inner) => inner.is_timeout(),
-            Self::StillPending(_) => true,
+            Self::StillPending(_) | Self::TooLate(TooLate::Deadline | TooLate::NotAfter) => true,
             _ => false,
         }
     }
@@ -142,6 +146,29 @@ impl Error {
             other => Self::Unknown(Box::new(other)),
         }
     }
+}
+
+/// Why a request did not leave: a program can stand still anywhere, in a pause as well as before it sends.
+///
+/// Nothing was sent. What is stored about the payment says what to do: another worker may have taken it over meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum TooLate {
+    /// The time of the whole call was over, or what was left of it was too short for an answer.
+    #[error("the time of the call was over before the request could leave, so it was not sent")]
+    Deadline,
+    /// The operation's [`NotAfter`](crate::operation::NotAfter) was over: another worker may have taken the payment over, or
+    /// Daraja may have forgotten its id.
+    #[error(
+        "the time in which the request may leave was over, so it was not sent: look at the stored payment, which says what to do next"
+    )]
+    NotAfter,
+    /// The time of day and the monotonic clock disagree by more than a minute about the time since the payment was begun: the
+    /// machine slept, the clock was set, or the payment was begun by another clock than [`Client::now`](crate::Client::now).
+    #[error(
+        "the clock was set or the machine slept since the payment was begun, so it was not sent: look at the stored payment, which says what to do next"
+    )]
+    Clocks,
 }
 
 /// A wait that reached its deadline before the payment was settled.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ReceiptNumber, Timestamp,
-    b2c::{B2cFailure, B2cPayout},
+    ConversationId, OriginatorConversationId, QueueTimeout, ReceiptNumber, Timestamp, Transaction,
+    b2c::{B2cFailure, B2cOutcome, B2cPayout, B2cResult},
 };
 
 /// How far a payout has got.
@@ -60,9 +60,9 @@ impl PayoutState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NextStep {
-    /// Send it: it was not sent yet, or provably not carried out.
+    /// [Begin](super::Payout::begin) and send it: it was not sent yet, or provably not carried out.
     Send,
-    /// Send the same [request](super::Payout::request) again: Daraja recognises its id.
+    /// [Begin](super::Payout::begin) and send the same payment again: Daraja deduplicates it by its id.
     SendAgainWithSameId,
     /// Ask what became of it, with the [status query](super::Payout::status_query).
     AskStatus,
@@ -82,7 +82,62 @@ pub enum Contradiction {
     FailureAfterPayment,
     /// It was paid, and then told to be paid under another receipt: perhaps it was paid twice.
     SecondReceipt(ReceiptNumber),
-    /// What was told under its id has another amount or another recipient, or was done long before it was sent: perhaps the
-    /// id was used for another payment. With that one's receipt, if there is one.
+    /// What was reported under its id, or at its URL before the ids were known, cannot be this payment: it has another
+    /// amount, another recipient or another id, contradicts itself, or was done long before this one was sent. Perhaps the id
+    /// was used for another payment. With that one's receipt, if there is one.
     OtherPayment(Option<ReceiptNumber>),
+}
+
+/// What was reported at the URL of a payout while it was not known by which ids Daraja has the payment.
+///
+/// It settles nothing by itself: the URL alone says that it is about this payout, and a URL can be used for two. It is used
+/// when the answer to the payment names the same ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Unplaced {
+    /// The id that it names, by which it can be [asked for](super::Payout::status_query).
+    pub originator_conversation_id: Option<OriginatorConversationId>,
+    /// The gateway's id that it names.
+    pub conversation_id: Option<ConversationId>,
+    /// What was reported; `None` is a queue timeout.
+    pub outcome: Option<B2cOutcome>,
+}
+
+impl Unplaced {
+    pub(super) fn result(result: &B2cResult) -> Self {
+        Self {
+            originator_conversation_id: result.originator_conversation_id.clone(),
+            conversation_id: result.conversation_id.clone(),
+            outcome: Some(result.outcome.clone()),
+        }
+    }
+
+    pub(super) fn timeout(timeout: &QueueTimeout) -> Self {
+        Self {
+            originator_conversation_id: timeout.originator_conversation_id.clone(),
+            conversation_id: timeout.conversation_id.clone(),
+            outcome: None,
+        }
+    }
+
+    /// A transaction that a question found. `None` if it did not end.
+    pub(super) fn transaction(transaction: &Transaction) -> Option<Self> {
+        let receipt = transaction.proof();
+        let outcome = match receipt {
+            Some(receipt) => B2cOutcome::Paid(B2cPayout::found(transaction, receipt)),
+            None => B2cOutcome::Failed(B2cFailure::found(&transaction.status)?),
+        };
+        Some(Self {
+            originator_conversation_id: transaction.originator_conversation_id.clone(),
+            conversation_id: transaction.conversation_id.clone(),
+            outcome: Some(outcome),
+        })
+    }
+
+    pub(super) fn receipt(&self) -> Option<ReceiptNumber> {
+        match &self.outcome {
+            Some(B2cOutcome::Paid(paid)) => Some(paid.receipt),
+            _ => None,
+        }
+    }
 }

@@ -27,8 +27,8 @@ async fn sent(payment: &B2cPayment, step: Step) -> Result<B2cAccepted> {
 
 /// Begun at noon, and the answer was lost five seconds later.
 async fn lost(payment: &B2cPayment) -> Payout {
-    let mut payout = Payout::new(payment);
-    payout.begin(payment, at(0)).unwrap();
+    let mut payout = Payout::new(payment.clone());
+    drop(payout.begin(at(0)).unwrap());
     payout.sent(&sent(payment, Step::Fail(Interrupted)).await, at(5));
     assert_eq!(*payout.state(), PayoutState::Unknown);
     payout
@@ -55,7 +55,7 @@ async fn what_timed_out_in_darajas_queue_is_not_sent_again() {
         let mut payout = lost(&payment).await;
         payout.take_timeout(&QueueTimeout::parse(notice.as_bytes()).unwrap(), at(60)).unwrap();
         assert_eq!(payout.next_step(at(60)), NextStep::AskStatus, "{notice}");
-        assert!(payout.begin(&payment, at(60)).is_err());
+        assert!(payout.begin(at(60)).is_err());
     }
 }
 
@@ -63,9 +63,8 @@ async fn what_timed_out_in_darajas_queue_is_not_sent_again() {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_was_fast_while_sending_does_not_move_the_window() {
     const FAST: i64 = 1_800;
-    let payment = payment();
-    let mut payout = Payout::new(&payment);
-    payout.begin(&payment, at(FAST)).unwrap();
+    let mut payout = Payout::new(payment());
+    drop(payout.begin(at(FAST)).unwrap());
     for minute in 1..120 {
         let now = at(minute * 60);
         match payout.next_step(now) {
@@ -160,9 +159,9 @@ fn results_and_timeouts_do_not_share_a_url() {
 #[tokio::test(start_paused = true)]
 async fn a_notice_about_nothing_does_not_keep_a_payout_from_being_sent() {
     let payment = payment();
-    let mut never = Payout::new(&payment);
-    let mut not_yet = Payout::new(&payment);
-    not_yet.begin(&payment, at(0)).unwrap();
+    let mut never = Payout::new(payment.clone());
+    let mut not_yet = Payout::new(payment.clone());
+    drop(not_yet.begin(at(0)).unwrap());
     not_yet.sent(&sent(&payment, Step::Fail(Connect)).await, at(5));
     for payout in [&mut never, &mut not_yet] {
         let before = payout.clone();

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use daraja::{
     Client, Credentials, Environment, Error, Limits, Merchant, Operation, Rules, Shillings, StkPush, StkQuery,
+    error::TooLate,
 };
 use serde_json::json;
 
@@ -200,7 +201,7 @@ async fn a_push_whose_token_came_too_late_is_not_sent() {
     simulator.fault(Route::OAuth, Fault::Slow(Duration::from_millis(3_500)));
     simulator.expire_tokens();
     let error = client.send(&push).await.unwrap_err();
-    assert!(matches!(error, Error::Token(_)) && error.is_retryable(), "{error:?}");
+    assert!(matches!(error, Error::TooLate(TooLate::Deadline)) && error.is_retryable(), "{error:?}");
     assert!(simulator.prompts().is_empty());
 
     // Refused after 7 seconds there is no time for a new token at all, and nothing is said of one.

@@ -31,6 +31,8 @@ enum Crash {
     BeforeSending,
     /// So many seconds after the sending began.
     WhileSending(u8),
+    /// It does not die, but stands still for so many seconds between `begin` and sending.
+    StandsStill(u16),
     AfterSending,
     /// The outcome, or an event, was taken but not stored.
     BeforeStoring,
@@ -105,6 +107,7 @@ fn crash() -> impl Strategy<Value = Crash> {
         8 => Just(Crash::Never),
         1 => Just(Crash::BeforeSending),
         1 => (0_u8..40).prop_map(Crash::WhileSending),
+        1 => (60_u16..1_000).prop_map(Crash::StandsStill),
         1 => Just(Crash::AfterSending),
         1 => Just(Crash::BeforeStoring),
     ]
@@ -198,7 +201,7 @@ fn no_history_pays_twice_and_none_believes_what_is_not_so() {
 }
 
 /// What has to happen in more than one history of a hundred.
-const EXPECTED: [&str; 37] = [
+const EXPECTED: [&str; 38] = [
     "already accepted",
     "asked",
     "clock: two hours off",
@@ -232,6 +235,7 @@ const EXPECTED: [&str; 37] = [
     "mail: result before the answer",
     "mail: twice",
     "sent again",
+    "stands still before sending",
     "status: found",
     "status: found another payment",
     "status: not found",

@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -11,6 +14,7 @@ use daraja::{
     B2cAccepted, B2cOutcome, B2cPayment, B2cResult, Client, Error, Initiator, Kes, Msisdn, NextStep, Payout,
     PayoutState, QueueTimeout, ResultUrls, Shillings, StatusOutcome, Timestamp, TransactionState,
     TransactionStatusResult,
+    payout::Dispatch,
     simulator::{Posted, Simulator},
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
@@ -36,7 +40,8 @@ pub(super) struct World {
     late: Vec<Posted>,
     mails: VecDeque<Mail>,
     crash: Crash,
-    skew: i8,
+    /// By how many hours the clock of the program is off.
+    skew: Arc<AtomicI64>,
     bug: Bug,
     /// A result or a status that tells the truth was taken and stored.
     told: bool,
@@ -52,8 +57,8 @@ impl World {
     pub(super) async fn new(setting: &Setting, bug: Bug) -> Self {
         let mut builder = Simulator::builder().result_time(Duration::from_secs(setting.result_time.into()));
         if setting.forgets {
-            // Longer than the window in which the payout is sent again, and one `send` that began in it.
-            builder = builder.duplicate_memory(Duration::from_secs(700));
+            // For exactly as long as the payout may be sent again.
+            builder = builder.duplicate_memory(Duration::from_secs(600));
         }
         if setting.duplicates_by_result {
             builder = builder.duplicates_by_result();
@@ -67,8 +72,7 @@ impl World {
             script.result_times_out(shape);
         }
         let code = simulator.b2c_short_code();
-        let payment = B2cPayment::new(&initiator, code, recipient, amount, urls("b2c"));
-        let payout = Payout::new(&payment);
+        let payout = Payout::new(B2cPayment::new(&initiator, code, recipient, amount, urls("b2c")));
         if setting.id_was_used {
             let other = B2cPayment::new(&initiator, code, SOMEONE_ELSE.parse().unwrap(), amount, urls("other"));
             simulator.client().send(&other.with_id(payout.id().clone())).await.unwrap();
@@ -77,13 +81,18 @@ impl World {
             simulator.set_utility_account(Kes::from_cents(100));
         }
         let line = Arc::new(Line { simulator, script: Mutex::default(), log: Mutex::default() });
-        let client = line.simulator.client_builder().transport(Wire(line.clone())).build().unwrap();
+        let skew = Arc::new(AtomicI64::new(0));
+        let (true_clock, hours) = (line.simulator.client(), skew.clone());
+        let clock = move || {
+            chrono::DateTime::<chrono::Utc>::from(true_clock.now()) + chrono::TimeDelta::hours(hours.load(Relaxed))
+        };
+        let client = line.simulator.client_builder().clock(clock).transport(Wire(line.clone())).build().unwrap();
         Self {
             stored: serde_json::to_string(&payout).unwrap(),
             late: Vec::new(),
             mails: VecDeque::new(),
             crash: Crash::Never,
-            skew: 0,
+            skew,
             told: false,
             answered: false,
             line,
@@ -95,8 +104,7 @@ impl World {
     }
 
     fn now(&self) -> Timestamp {
-        let now = chrono::DateTime::<chrono::Utc>::from(self.client.now());
-        Timestamp::try_from(now + chrono::TimeDelta::hours(self.skew.into())).unwrap()
+        self.client.now()
     }
 
     fn store(&mut self) {
@@ -114,7 +122,8 @@ impl World {
     }
 
     pub(super) async fn play(&mut self, turn: &Turn) -> TestCaseResult {
-        (self.crash, self.skew) = (turn.crash, turn.skew);
+        self.crash = turn.crash;
+        self.skew.store(turn.skew.into(), Relaxed);
         if turn.skew != 0 {
             self.line.note("clock: two hours off");
         }
@@ -219,8 +228,7 @@ impl World {
     }
 
     async fn send(&mut self, is_repeat: bool) -> TestCaseResult {
-        let request = self.payout.request(&self.initiator, urls("b2c"));
-        self.payout.begin(&request, self.now()).unwrap();
+        let dispatch = self.payout.begin(self.now()).unwrap();
         self.stored = serde_json::to_string(&self.payout).unwrap();
         self.line.note(if is_repeat { "sent again" } else { "sent" });
         if self.crash == Crash::BeforeSending {
@@ -228,9 +236,10 @@ impl World {
             self.restart();
             return Ok(());
         }
-        let renamed = is_repeat && self.bug == Bug::NewIdOnRepeat;
-        let request = if renamed { request.with_id(daraja::OriginatorConversationId::random()) } else { request };
-        let Some(outcome) = self.outcome(&request).await? else {
+        if matches!(self.crash, Crash::StandsStill(_)) {
+            self.line.note("stands still before sending");
+        }
+        let Some(outcome) = self.outcome(dispatch, is_repeat).await? else {
             self.line.note("crash: while sending");
             self.line.log.lock().unwrap().unclear = true;
             self.restart();
@@ -249,13 +258,29 @@ impl World {
     }
 
     /// Sends, and takes what is posted meanwhile. `None` if the program dies before the answer.
-    async fn outcome(&mut self, request: &B2cPayment) -> Result<Option<Result<B2cAccepted, Error>>, TestCaseError> {
-        let (client, simulator) = (self.client.clone(), self.line.simulator.clone());
-        let limit = match self.crash {
-            Crash::WhileSending(seconds) => Duration::from_secs(seconds.into()),
-            _ => Duration::from_secs(3_600),
+    async fn outcome(
+        &mut self,
+        dispatch: Dispatch,
+        is_repeat: bool,
+    ) -> Result<Option<Result<B2cAccepted, Error>>, TestCaseError> {
+        let (client, simulator, initiator) = (self.client.clone(), self.line.simulator.clone(), self.initiator.clone());
+        let (limit, pause) = match self.crash {
+            Crash::WhileSending(seconds) => (Duration::from_secs(seconds.into()), Duration::ZERO),
+            Crash::StandsStill(seconds) => (Duration::from_secs(3_600), Duration::from_secs(seconds.into())),
+            _ => (Duration::from_secs(3_600), Duration::ZERO),
         };
-        let mut sending = std::pin::pin!(timeout(limit, client.send(request)));
+        let renamed = (is_repeat && self.bug == Bug::NewIdOnRepeat).then(|| {
+            let (code, recipient, amount) = (self.payout.short_code(), self.payout.recipient(), self.payout.amount());
+            B2cPayment::new(&initiator, code, recipient, amount, urls("b2c"))
+        });
+        let sending = async {
+            sleep(pause).await;
+            match renamed {
+                Some(payment) => client.send(&payment).await,
+                None => dispatch.send(&client, &initiator, urls("b2c")).await,
+            }
+        };
+        let mut sending = std::pin::pin!(timeout(limit, sending));
         loop {
             tokio::select! {
                 biased;

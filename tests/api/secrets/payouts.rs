@@ -102,11 +102,12 @@ async fn play(seen: &mut String) {
     let (client, initiator, urls) = (simulator.client(), simulator.initiator(), urls());
     let (code, recipient) = (simulator.b2c_short_code(), NUMBER.parse().unwrap());
     let payment = B2cPayment::new(&initiator, code, recipient, Shillings::new(500).unwrap(), urls.clone());
-    let mut payout = Payout::new(&payment);
+    let mut payout = Payout::new(payment);
     let stored = serde_json::to_string(&payout).unwrap();
     assert!(!stored.contains(PATH) && !stored.contains("redential"), "{stored}");
-    payout.begin(&payment, client.now()).unwrap();
-    let outcome = client.send(&payment).await;
+    let dispatch = payout.begin(client.now()).unwrap();
+    show(seen, &dispatch);
+    let outcome = dispatch.send(&client, &initiator, urls).await;
     show(seen, &outcome);
     payout.sent(&outcome, client.now());
     let posted = simulator.next_result().await;

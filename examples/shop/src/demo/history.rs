@@ -152,9 +152,9 @@ async fn pay(tx: &mut AnyConnection, app: &App, to: &Supplier, admin: &str, inde
     let payment = payouts::payment(&app.daraja, &id, &to.mpesa_number, amount)?;
     let receipt = format!("DEMOP{index:05}");
     let is_paid = index % FAILS != FAILS - 4;
-    let mut payout = Payout::new(&payment);
+    let mut payout = Payout::new(payment);
     if let (Some(time), Ok(result)) = (timestamp(at), B2cResult::parse(&result(&payout, &receipt, is_paid))) {
-        payout.begin(&payment, time).and_then(|()| payout.take_result(&result, time)).map_err(payouts::broken)?;
+        payout.begin(time).map(drop).and_then(|()| payout.take_result(&result, time)).map_err(payouts::broken)?;
     }
     let (status, receipt, reason) = payouts::shown(&payout);
     sqlx::query(

@@ -155,7 +155,7 @@ pub(crate) async fn request(
     guard.check(&mut tx, &supplier, amount).await?;
     guard::check_cap(&mut tx, app, &id, amount).await?;
     let status = if supplier.number_is_new(app) { "awaiting_approval" } else { "pending" };
-    insert(&mut tx, &id, &payment, Origin::Supplier(&supplier.id), status, &notes, &admin.0.id).await?;
+    insert(&mut tx, &id, payment, Origin::Supplier(&supplier.id), status, &notes, &admin.0.id).await?;
     let view = view(&mut tx, &id).await?;
     let message = if status == "pending" { "Payout accepted" } else { "Payout needs a second admin's approval" };
     let reply = Reply::new(message, view).with_status(axum::http::StatusCode::ACCEPTED);
@@ -180,7 +180,7 @@ pub(crate) enum Origin<'a> {
 async fn insert(
     tx: &mut AnyConnection,
     id: &str,
-    payment: &B2cPayment,
+    payment: B2cPayment,
     origin: Origin<'_>,
     status: &str,
     notes: &str,
@@ -225,7 +225,7 @@ pub(crate) async fn pay_back(
 ) -> Result<String, Failure> {
     let id = new_id();
     let payment = payment(&app.daraja, &id, payer, amount)?;
-    insert(tx, &id, &payment, Origin::Refund(refund_id), "pending", "Refund", by).await?;
+    insert(tx, &id, payment, Origin::Refund(refund_id), "pending", "Refund", by).await?;
     Ok(id)
 }
 

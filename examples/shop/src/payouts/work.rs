@@ -47,12 +47,11 @@ pub(crate) async fn work(app: &App, id: &str) -> Result<(), Failure> {
     match payout.next_step(now) {
         NextStep::Send | NextStep::SendAgainWithSameId => {
             let urls = app.daraja.receiver.urls().results(&reference(id)?);
-            let payment = payout.request(&settings.initiator, urls);
-            payout.begin(&payment, now).map_err(broken)?;
+            let dispatch = payout.begin(now).map_err(broken)?;
             store(&mut tx, app, &row, &payout).await?;
             // On the disk before it is on the wire.
             tx.commit().await?;
-            let outcome = app.daraja.client.send(&payment).await;
+            let outcome = dispatch.send(&app.daraja.client, &settings.initiator, urls).await;
             if let Err(error) = &outcome {
                 tracing::warn!(event = "payout.not_taken", payout = id, %error, "a payout was not taken");
             }
