@@ -10,7 +10,7 @@ use crate::{
     TransactionStatusQuery, TransactionStatusResult,
     b2c::{B2cAccepted, B2cFailure, B2cOutcome, B2cPayment, B2cPayout, B2cResult, Order},
     error::{ApiError, Invalid},
-    initiated::Accepted,
+    initiated::{Accepted, Why},
     operation::NotAfter,
     retry::REMEMBERED,
 };
@@ -382,6 +382,9 @@ impl Payout {
         match outcome {
             B2cOutcome::Paid(paid) => self.paid(paid.clone(), now),
             B2cOutcome::Failed(failure) => self.failed(failure.clone()),
+            B2cOutcome::Unproven(unproven) if unproven.why == Why::Contradicted => {
+                self.contradicted(unproven.receipt, now);
+            }
             B2cOutcome::Unproven(_) => self.unsettled(now),
         }
     }
@@ -435,6 +438,7 @@ impl Payout {
             return Ok(());
         }
         match &transaction.status {
+            _ if transaction.is_contradicted() => self.contradicted(transaction.receipt, now),
             TransactionState::Completed => match transaction.proof() {
                 Some(receipt) => self.paid(B2cPayout::found(transaction, receipt), now),
                 None => self.unsettled(now),

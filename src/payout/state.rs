@@ -137,7 +137,8 @@ impl Unplaced {
     pub(super) fn receipt(&self) -> Option<ReceiptNumber> {
         match &self.outcome {
             Some(B2cOutcome::Paid(paid)) => Some(paid.receipt),
-            _ => None,
+            Some(B2cOutcome::Unproven(unproven)) => unproven.receipt,
+            Some(B2cOutcome::Failed(_)) | None => None,
         }
     }
 }
