@@ -12,6 +12,7 @@ mod cuts;
 mod load;
 mod payouts;
 mod sequences;
+mod stopped;
 mod strays;
 mod token;
 mod tools;
