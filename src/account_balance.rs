@@ -146,10 +146,12 @@ pub struct Account {
 }
 
 impl Balances {
-    /// The account of this name, upper or lower case.
+    /// The account of this name, upper or lower case; `None` if it is given twice, differently.
     #[must_use]
     pub fn account(&self, name: &str) -> Option<&Account> {
-        self.accounts.iter().find(|account| account.name.eq_ignore_ascii_case(name))
+        let mut named = self.accounts.iter().filter(|account| account.name.eq_ignore_ascii_case(name));
+        let first = named.next()?;
+        named.all(|other| other == first).then_some(first)
     }
 
     /// The utility account, which payouts are made from.
@@ -202,7 +204,7 @@ impl AccountBalanceResult {
         let outcome = if code.is_success() {
             let text = envelope.text("AccountBalance").unwrap_or_default();
             let accounts = text.split('&').filter_map(Account::read).collect();
-            BalanceOutcome::Known(Balances { accounts, as_of: envelope.timestamp("BOCompletedTime") })
+            BalanceOutcome::Known(Balances { accounts, as_of: envelope.timestamp("BOCompletedTime").given().flatten() })
         } else {
             BalanceOutcome::Failed(RequestFailure::new(code, envelope.description()))
         };

@@ -9,7 +9,7 @@ use crate::{
     ReceiptNumber, Remarks, Repeat, Result, ResultCode, ResultUrls, Rules, Shillings, ShortCode, Timestamp,
     account_balance::Account,
     error::{DecodeError, Invalid, redact},
-    initiated::{Accepted, Asking, Envelope, Ids, InitiatorFields},
+    initiated::{Accepted, Asking, Envelope, Ids, InitiatorFields, Why},
     transaction_status::charge,
     wire::{Text, Told},
 };
@@ -200,15 +200,23 @@ pub struct ReversalFailure {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReversalUnproven {
+    /// Why it proves nothing. The receipt that it is about is that of the payment, not of the reversal.
+    pub why: Why,
     /// Daraja's code.
     pub code: ResultCode,
+    /// The receipt of the payment, if there is one and only one.
+    pub original_receipt: Option<ReceiptNumber>,
     /// Daraja's words.
     pub description: Box<str>,
 }
 
 impl fmt::Debug for ReversalUnproven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReversalUnproven").field("code", &self.code).finish_non_exhaustive()
+        f.debug_struct("ReversalUnproven")
+            .field("why", &self.why)
+            .field("code", &self.code)
+            .field("original_receipt", &self.original_receipt)
+            .finish_non_exhaustive()
     }
 }
 
@@ -328,35 +336,46 @@ impl ReversalResult {
     }
 }
 
-/// Reversed only with a zero code that names the payment; refused only with a code that is known to be final.
+/// Reversed only with a zero code that names the payment; refused only with a code that is known to be final; and neither if
+/// the result contradicts itself.
 fn conclude(envelope: &Envelope<'_>, code: ResultCode) -> ReversalOutcome {
-    let description = || redact(envelope.description(), 200).into();
-    let unproven = |code| ReversalOutcome::Unproven(ReversalUnproven { code, description: description() });
-    match (code.is_success(), envelope.receipt("OriginalTransactionID")) {
-        (true, Told::Receipt(original)) => ReversalOutcome::Reversed(reversed(envelope, original)),
-        (false, _) if code.to_string() == "R000001" => ReversalOutcome::AlreadyReversed,
-        (false, Told::Nothing) => match ReversalReason::of(&code) {
-            Some(reason) => ReversalOutcome::Refused(ReversalFailure { code, reason, description: description() }),
-            None => unproven(code),
-        },
-        // A zero that names no payment; or a code of failure that names one: an older page of Daraja shows a success so.
-        _ => unproven(code),
-    }
+    let description = redact(envelope.description(), 200).into();
+    let original = envelope.receipt("OriginalTransactionID");
+    let why = match (original, code.is_success(), ReversalReason::of(&code)) {
+        _ if code.to_string() == "R000001" => return ReversalOutcome::AlreadyReversed,
+        _ if original == Told::Contradicted || is_contradicted(envelope) => Why::Contradicted,
+        (_, false, None) => Why::UnknownCode,
+        (Told::Receipt(original), true, _) => return ReversalOutcome::Reversed(reversed(envelope, original)),
+        (Told::Nothing, false, Some(reason)) => {
+            return ReversalOutcome::Refused(ReversalFailure { code, reason, description });
+        }
+        (Told::Nothing, true, _) => Why::NoReceipt,
+        (Told::Unreadable, ..) => Why::UnreadableReceipt,
+        // A code of failure that names the payment: an older page of Daraja shows a success so.
+        (Told::Receipt(_), false, Some(_)) | (Told::Contradicted, ..) => Why::Contradicted,
+    };
+    ReversalOutcome::Unproven(ReversalUnproven { why, code, original_receipt: original.receipt(), description })
 }
 
+/// Whether amount, recipient or the reversal's own receipt is given twice, differently, or the amount cannot be read.
+fn is_contradicted(envelope: &Envelope<'_>) -> bool {
+    envelope.kes(AMOUNT).is_contradicted()
+        || envelope.party(CREDIT_PARTY).is_contradicted()
+        || envelope.transaction_id() == Told::Contradicted
+}
+
+const AMOUNT: &str = "Amount";
+const CREDIT_PARTY: &str = "CreditPartyPublicName";
+
 fn reversed(envelope: &Envelope<'_>, original_receipt: ReceiptNumber) -> Reversed {
-    let receipt = match envelope.transaction_id() {
-        Told::Receipt(receipt) => Some(receipt),
-        Told::Nothing | Told::Rubbish => None,
-    };
     Reversed {
         original_receipt,
-        receipt,
-        amount: envelope.kes("Amount"),
-        completed_at: envelope.timestamp("TransCompletedTime"),
+        receipt: envelope.transaction_id().receipt(),
+        amount: envelope.kes(AMOUNT).given(),
+        completed_at: envelope.timestamp("TransCompletedTime").given().flatten(),
         charge: envelope.text("Charge").and_then(|text| charge(&text)),
-        credit_party: envelope.party("CreditPartyPublicName"),
-        debit_party: envelope.party("DebitPartyPublicName"),
+        credit_party: envelope.party(CREDIT_PARTY).given(),
+        debit_party: envelope.party("DebitPartyPublicName").given(),
         debit_account: envelope.text("DebitAccountBalance").and_then(|text| Account::read(&text)),
     }
 }

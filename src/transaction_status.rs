@@ -186,13 +186,23 @@ pub struct Transaction {
     pub finalised_at: Option<Timestamp>,
     /// What Safaricom took for it.
     pub charges: Option<Kes>,
+    contradicted: bool,
 }
 
 impl Transaction {
-    /// The receipt, if it proves that the money moved: the transaction is completed.
+    /// The receipt, if it proves that the money moved: the transaction is completed, and the answer does not
+    /// [contradict itself](Self::is_contradicted).
     #[must_use]
     pub fn proof(&self) -> Option<ReceiptNumber> {
-        self.receipt.filter(|_| self.status == TransactionState::Completed)
+        self.receipt.filter(|_| self.status == TransactionState::Completed && !self.contradicted)
+    }
+
+    /// Whether the answer says two things that cannot both be true: two states, receipts, amounts, recipients, ids or times
+    /// of its end. An amount that cannot be read counts as well. What is contradicted is absent, and nothing is proved: a
+    /// person has to look at it.
+    #[must_use]
+    pub fn is_contradicted(&self) -> bool {
+        self.contradicted
     }
 }
 
@@ -255,20 +265,30 @@ impl TransactionStatusResult {
 }
 
 fn found(envelope: &Envelope<'_>) -> Transaction {
-    let receipt = match envelope.receipt("ReceiptNo") {
-        Told::Receipt(receipt) => Some(receipt),
-        Told::Nothing | Told::Rubbish => None,
-    };
+    let status = envelope.once("TransactionStatus", |words| words.into());
+    let receipt = envelope.receipt("ReceiptNo");
+    let amount = envelope.kes("Amount");
+    let credit_party = envelope.party("CreditPartyName");
+    let originator_conversation_id = envelope.once("OriginatorConversationID", |id| id.parse().ok());
+    let conversation_id = envelope.once("ConversationID", |id| id.parse().ok());
+    let finalised_at = envelope.timestamp("FinalisedTime");
     Transaction {
-        status: envelope.once("TransactionStatus", |words| words.into()).unwrap_or_else(|| "".into()),
-        receipt,
-        amount: envelope.kes("Amount"),
-        debit_party: envelope.party("DebitPartyName"),
-        credit_party: envelope.party("CreditPartyName"),
-        originator_conversation_id: envelope.once("OriginatorConversationID", |id| id.parse().ok()).flatten(),
-        conversation_id: envelope.once("ConversationID", |id| id.parse().ok()).flatten(),
-        initiated_at: envelope.timestamp("InitiatedTime"),
-        finalised_at: envelope.timestamp("FinalisedTime"),
+        contradicted: status.is_contradicted()
+            || receipt == Told::Contradicted
+            || amount.is_contradicted()
+            || credit_party.is_contradicted()
+            || originator_conversation_id.is_contradicted()
+            || conversation_id.is_contradicted()
+            || finalised_at.is_contradicted(),
+        status: status.given().unwrap_or_else(|| "".into()),
+        receipt: receipt.receipt(),
+        amount: amount.given(),
+        debit_party: envelope.party("DebitPartyName").given(),
+        credit_party: credit_party.given(),
+        originator_conversation_id: originator_conversation_id.given().flatten(),
+        conversation_id: conversation_id.given().flatten(),
+        initiated_at: envelope.timestamp("InitiatedTime").given().flatten(),
+        finalised_at: finalised_at.given().flatten(),
         charges: envelope.text("DebitPartyCharges").and_then(|text| charge(&text)),
     }
 }

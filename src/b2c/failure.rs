@@ -26,12 +26,10 @@ pub struct B2cFailure {
 }
 
 impl B2cFailure {
-    /// A failure, or the code back if it proves none.
-    pub(super) fn known(code: ResultCode, description: &str) -> Result<Self, ResultCode> {
-        match B2cReason::of(&code) {
-            Some(reason) => Ok(Self { code: Some(code), reason, description: redact(description, 200).into() }),
-            None => Err(code),
-        }
+    /// A failure, if the code proves one.
+    pub(super) fn known(code: &ResultCode, description: &str) -> Option<Self> {
+        let reason = B2cReason::of(code)?;
+        Some(Self { code: Some(code.clone()), reason, description: redact(description, 200).into() })
     }
 
     /// What a transaction's own status says: it brings no code.

@@ -8,7 +8,7 @@ use super::failure::B2cFailure;
 use crate::{
     ConversationId, Kes, OriginatorConversationId, Party, ReceiptNumber, ResultCode, Timestamp, Transaction,
     error::{DecodeError, redact},
-    initiated::{Envelope, Ids},
+    initiated::{Envelope, Ids, Why},
     wire::Told,
 };
 
@@ -46,7 +46,7 @@ pub struct B2cResult {
 }
 
 /// What became of a payout.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum B2cOutcome {
     /// The money was paid: a zero code and a receipt.
@@ -106,19 +106,28 @@ impl B2cPayout {
     }
 }
 
-/// A result that proves nothing: a zero code without a receipt, or a code that is not known to be final.
-#[derive(Clone, PartialEq, Eq)]
+/// A result that proves nothing: a zero code without a receipt, a code that is not known to be final, or two things that
+/// cannot both be true.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct B2cUnproven {
+    /// Why it proves nothing.
+    pub why: Why,
     /// Daraja's code. 15 says that the id was seen before; it does not say what became of it.
     pub code: ResultCode,
+    /// The `TransactionReceipt`, if there is one and only one. It does not prove this payment: it can be another one's.
+    pub receipt: Option<ReceiptNumber>,
     /// Daraja's words.
     pub description: Box<str>,
 }
 
 impl fmt::Debug for B2cUnproven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("B2cUnproven").field("code", &self.code).finish_non_exhaustive()
+        f.debug_struct("B2cUnproven")
+            .field("why", &self.why)
+            .field("code", &self.code)
+            .field("receipt", &self.receipt)
+            .finish_non_exhaustive()
     }
 }
 
@@ -143,35 +152,59 @@ impl B2cResult {
     }
 }
 
-/// Paid only with a zero code and a receipt that is not a dummy; failed only with a code that is known to be final.
+/// Paid only with a zero code and a receipt that is not a dummy; failed only with a code that is known to be final; and
+/// neither if the result contradicts itself.
 fn conclude(envelope: &Envelope<'_>, code: ResultCode) -> B2cOutcome {
     let description = envelope.description();
-    let unproven = |code| B2cOutcome::Unproven(B2cUnproven { code, description: redact(description, 200).into() });
-    match (code.is_success(), envelope.receipt("TransactionReceipt"), envelope.transaction_id()) {
-        // The receipt stands in two places, and they have to agree.
-        (true, Told::Receipt(receipt), id) if id == Told::Nothing || id == Told::Receipt(receipt) => {
-            B2cOutcome::Paid(paid(envelope, receipt))
-        }
-        // A failure carries a TransactionID as well; that is no receipt.
-        (false, Told::Nothing, _) => B2cFailure::known(code, description).map_or_else(unproven, B2cOutcome::Failed),
-        _ => unproven(code),
+    let receipt = receipt(envelope, &code);
+    let why = match (receipt, code.is_success(), B2cFailure::known(&code, description)) {
+        _ if receipt == Told::Contradicted || is_contradicted(envelope) => Why::Contradicted,
+        (_, false, None) => Why::UnknownCode,
+        (Told::Receipt(receipt), true, _) => return B2cOutcome::Paid(paid(envelope, receipt)),
+        (Told::Nothing, false, Some(failure)) => return B2cOutcome::Failed(failure),
+        (Told::Nothing, true, _) => Why::NoReceipt,
+        (Told::Unreadable, ..) => Why::UnreadableReceipt,
+        (Told::Receipt(_), false, Some(_)) | (Told::Contradicted, ..) => Why::Contradicted,
+    };
+    let description = redact(description, 200).into();
+    B2cOutcome::Unproven(B2cUnproven { why, code, receipt: receipt.receipt(), description })
+}
+
+/// The receipt of a success stands in two places, and they have to agree. A failure carries a `TransactionID` as well; that
+/// is no receipt.
+fn receipt(envelope: &Envelope<'_>, code: &ResultCode) -> Told {
+    match (envelope.receipt("TransactionReceipt"), envelope.transaction_id()) {
+        (Told::Receipt(receipt), Told::Receipt(id)) if code.is_success() && id != receipt => Told::Contradicted,
+        (Told::Receipt(_), id @ (Told::Unreadable | Told::Contradicted)) if code.is_success() => id,
+        (receipt, _) => receipt,
     }
 }
+
+/// Whether what a payment is compared by is given twice, differently, or is an amount that cannot be read.
+fn is_contradicted(envelope: &Envelope<'_>) -> bool {
+    envelope.kes(AMOUNT).is_contradicted()
+        || envelope.party(RECIPIENT).is_contradicted()
+        || envelope.timestamp(COMPLETED_AT).is_contradicted()
+}
+
+const AMOUNT: &str = "TransactionAmount";
+const RECIPIENT: &str = "ReceiverPartyPublicName";
+const COMPLETED_AT: &str = "TransactionCompletedDateTime";
 
 fn paid(envelope: &Envelope<'_>, receipt: ReceiptNumber) -> B2cPayout {
     let registered = envelope.text("B2CRecipientIsRegisteredCustomer");
     B2cPayout {
         receipt,
-        amount: envelope.kes("TransactionAmount"),
-        recipient: envelope.party("ReceiverPartyPublicName"),
-        completed_at: envelope.timestamp("TransactionCompletedDateTime"),
+        amount: envelope.kes(AMOUNT).given(),
+        recipient: envelope.party(RECIPIENT).given(),
+        completed_at: envelope.timestamp(COMPLETED_AT).given().flatten(),
         recipient_is_registered: registered.and_then(|word| match word.trim() {
             "Y" | "y" => Some(true),
             "N" | "n" => Some(false),
             _ => None,
         }),
-        utility_balance: envelope.kes("B2CUtilityAccountAvailableFunds"),
-        working_balance: envelope.kes("B2CWorkingAccountAvailableFunds"),
-        charges_balance: envelope.kes("B2CChargesPaidAccountAvailableFunds"),
+        utility_balance: envelope.kes("B2CUtilityAccountAvailableFunds").given(),
+        working_balance: envelope.kes("B2CWorkingAccountAvailableFunds").given(),
+        charges_balance: envelope.kes("B2CChargesPaidAccountAvailableFunds").given(),
     }
 }

@@ -83,39 +83,46 @@ impl<'a> Envelope<'a> {
         self.parameters.iter().filter(move |(given, _)| given == name).map(|(_, value)| value)
     }
 
-    /// A text, not empty: the first one that is given.
-    pub(crate) fn text(&self, name: &'static str) -> Option<Cow<'_, str>> {
-        self.all(name).filter_map(Scalar::to_text).find(|text| !text.trim().is_empty())
+    /// Everything under a name that has a text, not empty.
+    fn texts(&self, name: &'static str) -> impl Iterator<Item = Cow<'_, str>> {
+        self.all(name).filter_map(Scalar::to_text).filter(|text| !text.trim().is_empty())
     }
 
-    /// What decides something, unless it is contradicted.
-    pub(crate) fn once<T: PartialEq>(&self, name: &'static str, read: impl Fn(&str) -> T) -> Option<T> {
-        let mut told = Once::default();
-        self.all(name).filter_map(Scalar::to_text).for_each(|text| told.add(read(&text)));
+    /// A text, not empty, unless it is contradicted.
+    pub(crate) fn text(&self, name: &'static str) -> Option<Cow<'_, str>> {
+        let mut told = Once::Absent;
+        self.texts(name).for_each(|text| told.add(text));
         told.given()
     }
 
-    pub(crate) fn party(&self, name: &'static str) -> Option<Party> {
-        self.text(name).map(|text| Party::new(text.into_owned()))
+    /// What a text says that is not empty.
+    pub(crate) fn once<T: PartialEq>(&self, name: &'static str, read: impl Fn(&str) -> T) -> Once<T> {
+        let mut told = Once::Absent;
+        self.texts(name).for_each(|text| told.add(read(text.trim())));
+        told
     }
 
-    /// A time, in either of the two ways that results write it.
-    pub(crate) fn timestamp(&self, name: &'static str) -> Option<Timestamp> {
-        self.text(name).and_then(|text| Timestamp::from_dotted(&text))
+    pub(crate) fn party(&self, name: &'static str) -> Once<Party> {
+        let mut party = Once::Absent;
+        self.texts(name).for_each(|text| party.add(Party::new(text)));
+        party
     }
 
-    /// An amount, unless it is contradicted.
-    pub(crate) fn kes(&self, name: &'static str) -> Option<Kes> {
-        let mut amount = Once::default();
-        self.all(name).for_each(|value| amount.add_read(value.to_kes()));
-        amount.given()
+    /// A time, in either of the two ways that results write it. One that cannot be read is none.
+    pub(crate) fn timestamp(&self, name: &'static str) -> Once<Option<Timestamp>> {
+        self.once(name, Timestamp::from_dotted)
+    }
+
+    /// An amount. One that cannot be read is contradicted: it is not known to be the right one.
+    pub(crate) fn kes(&self, name: &'static str) -> Once<Kes> {
+        let mut amount = Once::Absent;
+        let is_empty = |value: &Scalar<'_>| matches!(value, Scalar::Text(text) if text.trim().is_empty());
+        self.all(name).filter(|value| !is_empty(value)).for_each(|value| amount.add_read(value.to_kes()));
+        amount
     }
 
     pub(crate) fn receipt(&self, name: &'static str) -> Told {
-        let mut receipt = Once::Absent;
-        let texts = self.all(name).filter_map(Scalar::to_text);
-        texts.filter(|text| !text.trim().is_empty()).for_each(|text| receipt.add(text));
-        Told::of(receipt)
+        Told::of(self.once(name, str::to_owned))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     AccountBalanceResult, B2cResult, ConversationId, OriginatorConversationId, ReceiptNumber, ResultCode,
     ReversalResult, TransactionStatusResult,
     error::{DecodeError, redact},
-    wire::{Told, digest},
+    wire::digest,
 };
 
 /// A result, whatever it answers: a payout, a question, a reversal, or a request that this crate does not know.
@@ -102,7 +102,8 @@ impl ResultEnvelope {
         self.read_as(ResultKind::Reversal, ReversalResult::of)
     }
 
-    /// A parameter by its name, for requests that this crate does not know. It can be personal data.
+    /// A parameter by its name, for requests that this crate does not know; `None` if it is given twice, differently. It can
+    /// be personal data.
     #[must_use]
     pub fn parameter(&self, name: &'static str) -> Option<Cow<'_, str>> {
         self.envelope.text(name)
@@ -117,10 +118,7 @@ impl ResultEnvelope {
     /// M-PESA's number of the transaction that the result is itself about. A failed request has one as well.
     #[must_use]
     pub fn transaction_id(&self) -> Option<ReceiptNumber> {
-        match self.envelope.transaction_id() {
-            Told::Receipt(receipt) => Some(receipt),
-            Told::Nothing | Told::Rubbish => None,
-        }
+        self.envelope.transaction_id().receipt()
     }
 
     fn read_as<T>(&self, kind: ResultKind, read: impl Fn(&Envelope<'_>, ResultCode, Ids) -> T) -> Option<T> {

@@ -154,7 +154,7 @@ fn conclude(code: ResultCode, description: &str, items: Items<'_>) -> StkOutcome
             StkFailure::known(code, description, Source::Callback).map_or_else(unproven, StkOutcome::Failed)
         }
         // A success without a receipt, or a failure with anything that may be one.
-        (true, Told::Nothing | Told::Rubbish) | (false, Told::Receipt(_) | Told::Rubbish) => unproven(code),
+        _ => unproven(code),
     }
 }
 

@@ -155,6 +155,10 @@ impl<T: PartialEq> Once<T> {
         }
     }
 
+    pub(crate) fn is_contradicted(&self) -> bool {
+        matches!(self, Self::Contradicted)
+    }
+
     pub(crate) fn given(self) -> Option<T> {
         match self {
             Self::Given(value) => Some(value),
@@ -173,21 +177,30 @@ impl<T: PartialEq> Once<T> {
 }
 
 /// What was said of a receipt.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
     /// No receipt, or the dummy that failed requests carry.
     Nothing,
     Receipt(ReceiptNumber),
-    /// Something that is no receipt: `0`, `null`, or two different ones.
-    Rubbish,
+    /// Something that is no receipt, such as `0` or `null`.
+    Unreadable,
+    /// Two different ones.
+    Contradicted,
 }
 
 impl Told {
-    pub(crate) fn of(receipt: Once<Cow<'_, str>>) -> Self {
+    pub(crate) fn of(receipt: Once<impl AsRef<str>>) -> Self {
         match receipt {
             Once::Absent => Self::Nothing,
-            Once::Given(text) => Self::read(text.trim()),
-            Once::Contradicted => Self::Rubbish,
+            Once::Given(text) => Self::read(text.as_ref().trim()),
+            Once::Contradicted => Self::Contradicted,
+        }
+    }
+
+    pub(crate) fn receipt(self) -> Option<ReceiptNumber> {
+        match self {
+            Self::Receipt(receipt) => Some(receipt),
+            Self::Nothing | Self::Unreadable | Self::Contradicted => None,
         }
     }
 
@@ -195,7 +208,7 @@ impl Told {
         match text.parse::<ReceiptNumber>() {
             Ok(receipt) if receipt.is_placeholder() => Self::Nothing,
             Ok(receipt) if receipt.is_plausible() => Self::Receipt(receipt),
-            _ => Self::Rubbish,
+            _ => Self::Unreadable,
         }
     }
 }

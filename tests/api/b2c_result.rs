@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use daraja::{Advice, B2cOutcome, B2cReason, B2cResult, Kes, Party};
+use daraja::{
+    Advice, B2cOutcome, B2cReason, B2cResult, Kes, Party,
+    initiated::Why::{self, Contradicted, NoReceipt, UnknownCode, UnreadableReceipt},
+};
 
 use crate::support::fixtures;
 
@@ -36,7 +39,8 @@ const RECEIPT_ALONE: Seen =
 enum Expected {
     Paid(Seen),
     Failed(B2cReason),
-    Unproven(&'static str),
+    /// The code, why, and whether there is one receipt.
+    Unproven(&'static str, Why, bool),
 }
 use Expected::{Failed, Paid, Unproven};
 
@@ -61,6 +65,7 @@ fn paid() -> Vec<(&'static str, Expected)> {
         "without_conversation_id",
         "date_of_fourteen_digits",
         "date_as_number",
+        "date_given_twice_in_two_ways",
         "list_of_lists",
         "receipt_given_twice",
         "wrapped_by_a_proxy",
@@ -74,9 +79,7 @@ fn paid() -> Vec<(&'static str, Expected)> {
     let no_amount = Seen { amount: None, ..WHOLE };
     let to = |recipient| Seen { recipient: Some(recipient), ..WHOLE };
     let odd = [
-        ("amount_contradicted", no_amount),
-        ("amount_unreadable", no_amount),
-        ("amount_with_parts_of_a_cent", no_amount),
+        ("amount_empty", no_amount),
         ("amount_null", no_amount),
         ("amount_without_value", no_amount),
         ("amount_missing", no_amount),
@@ -130,37 +133,48 @@ fn failed() -> Vec<(&'static str, Expected)> {
 
 fn unproven() -> Vec<(&'static str, Expected)> {
     let table = [
-        ("zero_without_parameters", "0"),
-        ("zero_with_null_parameters", "0"),
-        ("zero_with_null_parameter", "0"),
-        ("zero_with_no_parameter", "0"),
-        ("zero_with_text_for_parameters", "0"),
-        ("zero_without_receipt", "0"),
-        ("zero_with_placeholder_receipt", "0"),
-        ("zero_with_receipt_of_another_transaction", "0"),
-        ("zero_with_two_receipts", "0"),
-        ("zero_with_null_receipt", "0"),
-        ("zero_with_null_as_text", "0"),
-        ("zero_with_empty_receipt", "0"),
-        ("zero_with_zero_for_a_receipt", "0"),
-        ("zero_with_a_number_for_a_receipt", "0"),
-        ("zero_with_receipt_without_value", "0"),
-        ("looks_like_zero", "00"),
-        ("zero_with_a_point", "0.0"),
-        ("failure_with_receipt", "1"),
-        ("failure_with_rubbish_for_a_receipt", "1"),
-        ("code_15_duplicate", "15"),
-        ("code_17_internal_failure", "17"),
-        ("code_25_parameters", "25"),
-        ("code_26_busy", "26"),
-        ("code_broker_overload", "100000001"),
-        ("code_nobody_knows", "7777"),
-        ("code_2032_not_found", "2032"),
-        ("code_of_letters_nobody_knows", "R000001"),
-        ("code_r000002", "R000002"),
-        ("code_negative", "-1"),
+        ("zero_without_parameters", "0", NoReceipt, false),
+        ("zero_with_null_parameters", "0", NoReceipt, false),
+        ("zero_with_null_parameter", "0", NoReceipt, false),
+        ("zero_with_no_parameter", "0", NoReceipt, false),
+        ("zero_with_text_for_parameters", "0", NoReceipt, false),
+        ("zero_without_receipt", "0", NoReceipt, false),
+        ("zero_with_placeholder_receipt", "0", NoReceipt, false),
+        ("zero_with_null_receipt", "0", NoReceipt, false),
+        ("zero_with_empty_receipt", "0", NoReceipt, false),
+        ("zero_with_receipt_without_value", "0", NoReceipt, false),
+        ("zero_with_null_as_text", "0", UnreadableReceipt, false),
+        ("zero_with_zero_for_a_receipt", "0", UnreadableReceipt, false),
+        ("zero_with_a_number_for_a_receipt", "0", UnreadableReceipt, false),
+        ("zero_with_zero_for_a_transaction_id", "0", UnreadableReceipt, false),
+        ("zero_with_receipt_of_another_transaction", "0", Contradicted, false),
+        ("zero_with_two_receipts", "0", Contradicted, false),
+        ("zero_with_two_amounts", "0", Contradicted, true),
+        ("zero_with_two_amounts_and_two_receipts", "0", Contradicted, false),
+        ("zero_with_unreadable_amount", "0", Contradicted, true),
+        ("zero_with_amount_and_unreadable_amount", "0", Contradicted, true),
+        ("zero_with_object_for_an_amount", "0", Contradicted, true),
+        ("zero_with_parts_of_a_cent", "0", Contradicted, true),
+        ("zero_with_two_recipients", "0", Contradicted, true),
+        ("zero_with_two_names_of_the_recipient", "0", Contradicted, true),
+        ("zero_with_two_times", "0", Contradicted, true),
+        ("looks_like_zero", "00", UnknownCode, true),
+        ("zero_with_a_point", "0.0", UnknownCode, true),
+        ("failure_with_receipt", "1", Contradicted, true),
+        ("failure_with_rubbish_for_a_receipt", "1", UnreadableReceipt, false),
+        ("failure_with_two_amounts", "1", Contradicted, false),
+        ("code_15_duplicate", "15", UnknownCode, false),
+        ("code_17_internal_failure", "17", UnknownCode, false),
+        ("code_25_parameters", "25", UnknownCode, false),
+        ("code_26_busy", "26", UnknownCode, false),
+        ("code_broker_overload", "100000001", UnknownCode, false),
+        ("code_nobody_knows", "7777", UnknownCode, false),
+        ("code_2032_not_found", "2032", UnknownCode, false),
+        ("code_of_letters_nobody_knows", "R000001", UnknownCode, false),
+        ("code_r000002", "R000002", UnknownCode, false),
+        ("code_negative", "-1", UnknownCode, false),
     ];
-    table.into_iter().map(|(name, code)| (name, Unproven(code))).collect()
+    table.into_iter().map(|(name, code, why, receipt)| (name, Unproven(code, why, receipt))).collect()
 }
 
 fn expected() -> BTreeMap<String, Expected> {
@@ -193,7 +207,11 @@ fn every_variant_is_read_for_what_it_proves() {
                 assert_eq!((payout.recipient.is_some(), at.is_some()), (seen.recipient.is_some(), seen.at.is_some()));
             }
             (Failed(reason), B2cOutcome::Failed(failure)) => assert_eq!(failure.reason(), reason, "{name}"),
-            (Unproven(code), B2cOutcome::Unproven(told)) => assert_eq!(told.code.to_string(), code, "{name}"),
+            (Unproven(code, why, has_receipt), B2cOutcome::Unproven(told)) => {
+                assert_eq!((told.code.to_string().as_str(), told.why), (code, why), "{name}");
+                let receipt = has_receipt.then(|| "UJ65WSR9W7".parse().unwrap());
+                assert_eq!(told.receipt, receipt, "{name}");
+            }
             (expected, outcome) => panic!("{name}: {expected:?} was expected, not {outcome:?}"),
         }
     }
@@ -248,8 +266,26 @@ fn a_transaction_id_that_is_given_twice_differently_vouches_for_no_receipt() {
     ] {
         let body = format!(r#"{{"Result":{{"ResultCode":0,{ids},{receipt}}}}}"#);
         let outcome = B2cResult::parse(body.as_bytes()).unwrap().outcome;
-        assert!(matches!(outcome, B2cOutcome::Unproven(_)), "{ids}: {outcome:?}");
+        let B2cOutcome::Unproven(unproven) = outcome else { panic!("{ids}: {outcome:?}") };
+        assert_eq!((unproven.why, unproven.receipt), (Contradicted, None), "{ids}");
     }
+}
+
+#[test]
+fn every_outcome_is_stored_and_read_again() {
+    for (name, body) in fixtures(FOLDER) {
+        let outcome = B2cResult::parse(&body).unwrap().outcome;
+        let row = serde_json::to_string(&outcome).unwrap();
+        assert_eq!(serde_json::from_str::<B2cOutcome>(&row).unwrap(), outcome, "{name}");
+    }
+}
+
+#[test]
+fn what_is_not_proved_says_why_in_words() {
+    assert_eq!(NoReceipt.to_string(), "it holds no receipt");
+    assert_eq!(UnreadableReceipt.to_string(), "its receipt cannot be read");
+    assert_eq!(UnknownCode.to_string(), "its code is not known to be final");
+    assert_eq!(Contradicted.to_string(), "it contradicts itself, or its amount cannot be read");
 }
 
 fn read(name: &str) -> B2cResult {

@@ -7,7 +7,10 @@ use daraja::{
     ReversalResult, StatusOutcome, Timestamp, Transaction, TransactionState, TransactionStatusResult,
     account_balance::Account,
     error::DecodeError,
-    initiated::RequestReason::{self, Busy, CredentialLocked, InvalidRequest, NotPermitted, Other, WrongCredential},
+    initiated::{
+        RequestReason::{self, Busy, CredentialLocked, InvalidRequest, NotPermitted, Other, WrongCredential},
+        Why,
+    },
 };
 
 use crate::support::fixtures;
@@ -34,6 +37,7 @@ struct Found {
     status: &'static str,
     receipt: Option<&'static str>,
     proof: bool,
+    contradicted: bool,
     amount: Option<i64>,
     credit: Option<&'static str>,
     charges: Option<i64>,
@@ -44,6 +48,7 @@ const COMPLETED: Found = Found {
     status: "Completed",
     receipt: Some("UJ65WSR9W7"),
     proof: true,
+    contradicted: false,
     amount: Some(1_000),
     credit: Some("254708374149 - WANJIKU MFANO"),
     charges: Some(2_240),
@@ -53,6 +58,7 @@ const NOTHING: Found = Found {
     status: "Other()",
     receipt: None,
     proof: false,
+    contradicted: false,
     amount: None,
     credit: None,
     charges: None,
@@ -66,15 +72,16 @@ enum Status {
     Failed(RequestReason, &'static str),
 }
 
-fn found() -> [(&'static str, Found); 29] {
+fn found() -> [(&'static str, Found); 35] {
     let is = |status| Found { status, proof: false, ..COMPLETED };
     let no_receipt = Found { receipt: None, proof: false, ..COMPLETED };
     let to = |credit| Found { credit: Some(credit), ..COMPLETED };
+    let contradicted = Found { proof: false, contradicted: true, ..COMPLETED };
     [
         ("found_completed", COMPLETED),
         ("found_completed_without_receipt", no_receipt),
         ("found_completed_placeholder_receipt", no_receipt),
-        ("found_completed_two_receipts", no_receipt),
+        ("found_completed_two_receipts", Found { receipt: None, ..contradicted }),
         ("found_completed_other_case", COMPLETED),
         ("found_declined", is("Declined")),
         ("found_declined_without_receipt", Found { receipt: None, ..is("Declined") }),
@@ -85,11 +92,17 @@ fn found() -> [(&'static str, Found); 29] {
         ("found_pending_authorized", is("Pending")),
         ("found_unknown_status", is("Other(Reversed)")),
         ("found_without_status", is("Other()")),
-        ("found_status_contradicted", is("Other()")),
+        ("found_status_contradicted", Found { status: "Other()", ..contradicted }),
         ("found_status_given_twice", COMPLETED),
         ("found_debit_party_given_twice", COMPLETED),
         ("found_amount_as_string", COMPLETED),
-        ("found_amount_contradicted", Found { amount: None, ..COMPLETED }),
+        ("found_amount_contradicted", Found { amount: None, ..contradicted }),
+        ("found_amount_unreadable", Found { amount: None, ..contradicted }),
+        ("found_amount_empty", Found { amount: None, ..COMPLETED }),
+        ("found_credit_party_contradicted", Found { credit: None, ..contradicted }),
+        ("found_end_contradicted", Found { finalised: false, ..contradicted }),
+        ("found_own_id_contradicted", contradicted),
+        ("found_gateway_id_contradicted", contradicted),
         ("found_dates_as_strings", COMPLETED),
         ("found_en_dash", to("254708374149 – WANJIKU MFANO")),
         ("found_masked_number", to("2547*****149 - WANJIKU MFANO")),
@@ -134,17 +147,21 @@ fn check_found(name: &str, transaction: &Transaction, expected: &Found) {
     assert_eq!(word(&transaction.status), expected.status, "{name}");
     assert_eq!(transaction.receipt.as_ref().map(AsRef::as_ref), expected.receipt, "{name}");
     assert_eq!(transaction.proof().is_some(), expected.proof, "{name}");
+    assert_eq!(transaction.is_contradicted(), expected.contradicted, "{name}");
     assert_eq!(transaction.amount.map(Kes::cents), expected.amount, "{name}");
     assert_eq!(transaction.credit_party, expected.credit.map(Party::new), "{name}");
     assert_eq!(transaction.charges.map(Kes::cents), expected.charges, "{name}");
     assert_eq!(time(transaction.finalised_at), expected.finalised.then(|| "20261006224852".to_owned()), "{name}");
     if expected.amount.is_some() {
-        assert_eq!(transaction.debit_party, Some(Party::new("600310 - Duka La Mfano")), "{name}");
+        let debit = (name != "found_debit_party_given_twice").then(|| Party::new("600310 - Duka La Mfano"));
+        assert_eq!(transaction.debit_party, debit, "{name}");
         assert_eq!(time(transaction.initiated_at).as_deref(), Some("20261006224850"), "{name}");
         let id = transaction.originator_conversation_id.as_ref();
-        assert_eq!(id.map(AsRef::as_ref), Some("supplier-7-invoice-1042"), "the payment's id, not the question's");
+        let own = (name != "found_own_id_contradicted").then_some("supplier-7-invoice-1042");
+        assert_eq!(id.map(AsRef::as_ref), own, "{name}: the payment's id, not the question's");
         let id = transaction.conversation_id.as_ref();
-        assert_eq!(id.map(AsRef::as_ref), Some("AG_20261006_20106e9209f64bebd05b"), "{name}");
+        let theirs = (name != "found_gateway_id_contradicted").then_some("AG_20261006_20106e9209f64bebd05b");
+        assert_eq!(id.map(AsRef::as_ref), theirs, "{name}");
     }
 }
 
@@ -191,10 +208,17 @@ fn balances() -> Vec<(&'static str, Balance)> {
             kes("Charges Paid Account", [Some(-154_000), Some(-154_000), Some(0), Some(0)]),
         ]
     };
+    let twice = || {
+        let mut accounts = three();
+        accounts[0] = kes("Utility Account", [Some(22_803_700), Some(100), Some(0), Some(0)]);
+        accounts
+    };
     let one = |amounts| Known(vec![kes("Utility Account", amounts)], true);
     let plain = |cents| [Some(cents), Some(cents), Some(0), Some(0)];
     vec![
         ("known_three_accounts", Known(three(), true)),
+        ("known_accounts_contradicted", Known(vec![], true)),
+        ("known_one_account_twice", Known(twice(), true)),
         ("known_time_as_string", Known(three(), true)),
         ("known_time_absent", Known(three(), false)),
         ("known_time_unreadable", Known(three(), false)),
@@ -246,7 +270,7 @@ fn every_answer_to_a_balance_query_is_read_to_the_cent_or_not_at_all() {
             (Balance::Known(rows, is_timed), BalanceOutcome::Known(balances)) => {
                 assert_eq!(balances.accounts.iter().map(row).collect::<Vec<_>>(), rows, "{name}");
                 assert_eq!(time(balances.as_of), is_timed.then(|| "20261006224852".to_owned()), "{name}");
-                let named = |name| rows.iter().any(|row| row.0 == name);
+                let named = |name| rows.iter().filter(|row| row.0 == name).count() == 1;
                 assert_eq!(balances.utility().is_some(), named("Utility Account"), "{name}");
                 assert_eq!(balances.working().is_some(), named("Working Account"), "{name}");
                 assert_eq!(balances.charges_paid().is_some(), named("Charges Paid Account"), "{name}");
@@ -269,11 +293,13 @@ enum Reversed {
     Back(Money),
     Before,
     Refused(ReversalReason),
-    Unproven(&'static str),
+    /// The code, why, and whether there is one receipt of the payment.
+    Unproven(&'static str, Why, bool),
 }
 
 fn reversals() -> Vec<(&'static str, Reversed)> {
     use Reversed::{Back, Before, Refused, Unproven};
+    use Why::{Contradicted, NoReceipt, UnknownCode};
     let whole = || Back((Some("UJ66XYZ123"), Some(100), Some(0)));
     vec![
         ("reversed_whole", whole()),
@@ -285,7 +311,6 @@ fn reversals() -> Vec<(&'static str, Reversed)> {
         ("reversed_without_transaction_id", Back((None, Some(100), Some(0)))),
         ("reversed_placeholder_transaction_id", Back((None, Some(100), Some(0)))),
         ("reversed_single_parameter_object", Back((Some("UJ66XYZ123"), None, None))),
-        ("reversed_amount_contradicted", Back((Some("UJ66XYZ123"), None, Some(0)))),
         ("reversed_balance_of_parts_of_a_cent", whole()),
         ("already_reversed", Before),
         ("already_reversed_with_parameters", Before),
@@ -299,23 +324,26 @@ fn reversals() -> Vec<(&'static str, Reversed)> {
         ("refused_code_21_not_allowed", Refused(ReversalReason::NotPermitted)),
         ("refused_code_sfc_ic0003", Refused(ReversalReason::NotPermitted)),
         ("refused_code_tp40153", Refused(ReversalReason::NotPermitted)),
-        ("unproven_zero_without_original", Unproven("0")),
-        ("unproven_zero_without_parameters", Unproven("0")),
-        ("unproven_zero_placeholder_original", Unproven("0")),
-        ("unproven_zero_two_originals", Unproven("0")),
-        ("unproven_zero_original_without_value", Unproven("0")),
-        ("unproven_looks_like_zero", Unproven("00")),
+        ("unproven_zero_without_original", Unproven("0", NoReceipt, false)),
+        ("unproven_zero_without_parameters", Unproven("0", NoReceipt, false)),
+        ("unproven_zero_placeholder_original", Unproven("0", NoReceipt, false)),
+        ("unproven_zero_two_originals", Unproven("0", Contradicted, false)),
+        ("unproven_zero_two_amounts", Unproven("0", Contradicted, true)),
+        ("unproven_zero_two_recipients", Unproven("0", Contradicted, true)),
+        ("unproven_zero_two_receipts_of_its_own", Unproven("0", Contradicted, true)),
+        ("unproven_zero_original_without_value", Unproven("0", NoReceipt, false)),
+        ("unproven_looks_like_zero", Unproven("00", UnknownCode, true)),
         // An older page of Daraja shows a success so.
-        ("unproven_code_21_with_all_of_a_success", Unproven("21")),
-        ("unproven_code_15_duplicate", Unproven("15")),
-        ("unproven_code_17_internal_failure", Unproven("17")),
-        ("unproven_code_25_parameters", Unproven("25")),
-        ("unproven_code_26_busy", Unproven("26")),
-        ("unproven_code_2032_not_found", Unproven("2032")),
-        ("unproven_code_broker_overload", Unproven("100000001")),
-        ("unproven_code_nobody_knows", Unproven("7777")),
-        ("unproven_code_r000003", Unproven("R000003")),
-        ("unproven_code_r000001_in_small_letters", Unproven("r000001")),
+        ("unproven_code_21_with_all_of_a_success", Unproven("21", Contradicted, true)),
+        ("unproven_code_15_duplicate", Unproven("15", UnknownCode, false)),
+        ("unproven_code_17_internal_failure", Unproven("17", UnknownCode, false)),
+        ("unproven_code_25_parameters", Unproven("25", UnknownCode, false)),
+        ("unproven_code_26_busy", Unproven("26", UnknownCode, false)),
+        ("unproven_code_2032_not_found", Unproven("2032", UnknownCode, false)),
+        ("unproven_code_broker_overload", Unproven("100000001", UnknownCode, false)),
+        ("unproven_code_nobody_knows", Unproven("7777", UnknownCode, false)),
+        ("unproven_code_r000003", Unproven("R000003", UnknownCode, false)),
+        ("unproven_code_r000001_in_small_letters", Unproven("r000001", UnknownCode, false)),
     ]
 }
 
@@ -351,8 +379,10 @@ fn every_answer_to_a_reversal_is_read_for_what_it_proves() {
                     assert_eq!(failure.description(), "The credit account is invalid.");
                 }
             }
-            (Reversed::Unproven(code), ReversalOutcome::Unproven(unproven)) => {
-                assert_eq!(unproven.code.to_string(), code, "{name}");
+            (Reversed::Unproven(code, why, has_receipt), ReversalOutcome::Unproven(unproven)) => {
+                assert_eq!((unproven.code.to_string().as_str(), unproven.why), (code, why), "{name}");
+                let original = has_receipt.then(|| "UJ65WSR9W7".parse().unwrap());
+                assert_eq!(unproven.original_receipt, original, "{name}");
             }
             (expected, outcome) => panic!("{name}: {expected:?} was expected, not {outcome:?}"),
         }
