@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::wire::read_any;
+
 /// The outcome of a payment or request, as callbacks, results and queries report it.
 ///
 /// Daraja writes it as a number (`1032`), as a string (`"1032"`) and as letters (`"SFC_IC0003"`): all are kept. The same
@@ -122,7 +124,7 @@ impl Serialize for ResultCode {
 
 impl<'de> Deserialize<'de> for ResultCode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ResultCodeVisitor)
+        read_any(deserializer, ResultCodeVisitor)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, marker::PhantomData, str::FromStr};
 
 use serde::{Deserializer, de};
 
-use crate::error::Invalid;
+use crate::{error::Invalid, wire::read_any};
 
 /// A value that comes as a string and perhaps as a number.
 pub(super) trait Wire: FromStr<Err = Invalid> {
@@ -51,7 +51,7 @@ macro_rules! deserialize_text {
 pub(super) use deserialize_text;
 
 pub(super) fn read<'de, T: Wire, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    deserializer.deserialize_any(WireVisitor(PhantomData))
+    read_any(deserializer, WireVisitor(PhantomData))
 }
 
 struct WireVisitor<T>(PhantomData<T>);

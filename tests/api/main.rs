@@ -18,6 +18,7 @@ mod expectations;
 mod histories;
 mod initiated;
 mod journal;
+mod numbers;
 mod payout;
 mod queue_timeout;
 mod receiver;
