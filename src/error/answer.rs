@@ -163,7 +163,7 @@ impl ApiError {
     }
 
     fn named(&self) -> Option<NamedRefusal> {
-        self.code().and_then(|code| NamedRefusal::of(code.as_str(), self.message()))
+        NamedRefusal::of(self.code().map(ErrorCode::as_str).unwrap_or_default(), self.message())
     }
 
     /// Whether the subscriber's line is busy with another prompt. Try again after a minute or more.
