@@ -14,7 +14,7 @@ mod any;
 mod digest;
 mod inbound;
 
-pub(crate) use any::read_any;
+pub(crate) use any::{read_any, read_number_or_text};
 pub(crate) use digest::digest;
 pub(crate) use inbound::{
     Fields, MAX_BYTES, Named, Object, Once, Quote, Told, expect_json, next_text, posted_any, read_posted, skip,

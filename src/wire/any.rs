@@ -24,6 +24,19 @@ pub(crate) fn read_any<'de, D: Deserializer<'de>, V: Visitor<'de>>(
     deserializer.deserialize_any(Any(visitor))
 }
 
+/// Deserializes a value that is written as a number or as a text. A format that is not for people may not say which: there
+/// such a value is a text.
+pub(crate) fn read_number_or_text<'de, D: Deserializer<'de>, V: Visitor<'de>>(
+    deserializer: D,
+    visitor: V,
+) -> Result<V::Value, D::Error> {
+    if deserializer.is_human_readable() {
+        read_any(deserializer, visitor)
+    } else {
+        deserializer.deserialize_str(visitor)
+    }
+}
+
 struct Any<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Any<V> {

@@ -15,6 +15,7 @@ mod config;
 mod costs;
 mod events;
 mod expectations;
+mod formats;
 mod histories;
 mod initiated;
 mod journal;
