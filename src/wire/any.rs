@@ -204,7 +204,7 @@ mod tests {
         for (number, code) in [("1032", "1032"), ("1032.0", "1032.0"), ("-1", "-1"), ("1e5", "100000.0")] {
             assert_eq!(all::<ResultCode>(number).unwrap().to_string(), code);
         }
-        for code in ["0.0", "0e0", "0.00000000000000000000001", "1e400"] {
+        for code in ["0.0", "0e0", "0.001", "1e400"] {
             assert!(!all::<ResultCode>(code).is_some_and(|code| code.is_success()), "{code}");
         }
         let zero: ResultCode = serde_json::from_value(wrapped("-0")).unwrap();
