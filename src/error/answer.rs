@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use http::StatusCode;
 
-use super::redact::{mask_request_id, redact};
+use super::redact::{mask_id, redact};
 use crate::{
     code::ErrorCode,
     retry::{Class, NamedRefusal},
@@ -95,7 +95,7 @@ impl ApiError {
     }
 
     pub(crate) fn with_request_id(mut self, id: Option<&str>) -> Self {
-        self.0.request_id = id.filter(|id| !id.is_empty()).map(|id| mask_request_id(id).into());
+        self.0.request_id = id.filter(|id| !id.is_empty()).map(|id| mask_id(id).into());
         self
     }
 
