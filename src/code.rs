@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::wire::read_number_or_text;
+
 /// The outcome of a payment or request, as callbacks, results and queries report it.
 ///
 /// Daraja writes it as a number (`1032`), as a string (`"1032"`) and as letters (`"SFC_IC0003"`): all are kept. The same
@@ -83,7 +85,7 @@ impl From<&str> for ResultCode {
         let plain = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
         match text.parse() {
             Ok(number) if plain => Self(Repr::Number(number)),
-            _ => Self(Repr::Text(text.chars().take(64).collect())),
+            _ => Self(Repr::Text(text.chars().take(64).collect::<String>().trim_end().into())),
         }
     }
 }
@@ -114,15 +116,15 @@ impl fmt::Debug for ResultCode {
 impl Serialize for ResultCode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
-            Repr::Number(number) => serializer.serialize_u64(*number),
-            Repr::Text(text) => serializer.serialize_str(text),
+            Repr::Number(number) if serializer.is_human_readable() => serializer.serialize_u64(*number),
+            _ => serializer.collect_str(self),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for ResultCode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ResultCodeVisitor)
+        read_number_or_text(deserializer, ResultCodeVisitor)
     }
 }
 

@@ -99,15 +99,20 @@ pub(crate) enum NamedRefusal {
     DuplicateId,
 }
 
-const NAMED_REFUSALS: [(&str, &str, NamedRefusal); 4] = [
+const NAMED_REFUSALS: [(&str, &str, NamedRefusal); 3] = [
     ("500.001.1001", "wrong credentials", NamedRefusal::WrongCredentials),
     ("500.001.1001", "merchant does not exist", NamedRefusal::NoMerchant),
     ("500.001.1001", "unable to lock subscriber", NamedRefusal::SubscriberBusy),
-    ("500.002.1001", "duplicate originatorconversationid", NamedRefusal::DuplicateId),
 ];
+
+/// These words mean the same under any code, and under none. The second spelling is Daraja's own in its answers.
+const DUPLICATE: [&str; 2] = ["duplicateoriginatorconversationid", "duplicateoriginatorcoversationid"];
 
 impl NamedRefusal {
     pub(crate) fn of(code: &str, message: &str) -> Option<Self> {
+        if is_duplicate(message) {
+            return Some(Self::DuplicateId);
+        }
         let words = message.trim().trim_start_matches("[MerchantValidate] - ");
         let begins = |text: &str| words.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text));
         NAMED_REFUSALS.iter().find(|(named, text, _)| *named == code && begins(text)).map(|(.., refusal)| *refusal)
@@ -116,18 +121,32 @@ impl NamedRefusal {
 
 impl Class {
     pub(crate) fn of(status: StatusCode, code: Option<&ErrorCode>, message: &str) -> Self {
-        let is_group_400 = code.and_then(ErrorCode::group).is_some_and(|group| (400..500).contains(&group));
+        let is_refusal = is_refusal(status.as_u16()) && code.and_then(ErrorCode::group).is_some_and(is_refusal);
         let code = code.map(ErrorCode::as_str).unwrap_or_default();
-        if TOKEN_CODES.contains(&code) && matches!(status.as_u16(), 400 | 401 | 404) {
+        let named = NamedRefusal::of(code, message);
+        if named == Some(NamedRefusal::DuplicateId) {
+            Self::Refused
+        } else if TOKEN_CODES.contains(&code) && matches!(status.as_u16(), 400 | 401 | 404) {
             Self::TokenRefused
         } else if status == StatusCode::TOO_MANY_REQUESTS || is_throttle(code, message) {
             Self::Throttled
-        } else if is_group_400 || NamedRefusal::of(code, message).is_some() {
+        } else if is_refusal || named.is_some() {
             Self::Refused
         } else {
             Self::Unclear
         }
     }
+}
+
+/// Whether an HTTP status, or the group of a code, says that the request was not carried out. A timeout (408) and a conflict
+/// (409) do not: the request, or an earlier one like it, may be under way.
+fn is_refusal(number: u16) -> bool {
+    (400..500).contains(&number) && !matches!(number, 408 | 409)
+}
+
+fn is_duplicate(message: &str) -> bool {
+    let letters: String = message.chars().filter(char::is_ascii_alphabetic).collect();
+    DUPLICATE.iter().any(|words| contains_ignoring_case(&letters, words))
 }
 
 fn is_throttle(code: &str, message: &str) -> bool {

@@ -340,10 +340,15 @@ impl ReversalResult {
 /// the result contradicts itself.
 fn conclude(envelope: &Envelope<'_>, code: ResultCode) -> ReversalOutcome {
     let description = redact(envelope.description(), 200).into();
-    let original = envelope.receipt("OriginalTransactionID");
+    let (original, own) = (envelope.receipt("OriginalTransactionID"), envelope.transaction_id());
+    let (amount, credit_party) = (envelope.kes("Amount"), envelope.party("CreditPartyPublicName"));
+    let is_contradicted = original == Told::Contradicted
+        || own == Told::Contradicted
+        || amount.is_contradicted()
+        || credit_party.is_contradicted();
     let why = match (original, code.is_success(), ReversalReason::of(&code)) {
         _ if code.to_string() == "R000001" => return ReversalOutcome::AlreadyReversed,
-        _ if original == Told::Contradicted || is_contradicted(envelope) => Why::Contradicted,
+        _ if is_contradicted => Why::Contradicted,
         (_, false, None) => Why::UnknownCode,
         (Told::Receipt(original), true, _) => return ReversalOutcome::Reversed(reversed(envelope, original)),
         (Told::Nothing, false, Some(reason)) => {
@@ -357,24 +362,14 @@ fn conclude(envelope: &Envelope<'_>, code: ResultCode) -> ReversalOutcome {
     ReversalOutcome::Unproven(ReversalUnproven { why, code, original_receipt: original.receipt(), description })
 }
 
-/// Whether amount, recipient or the reversal's own receipt is given twice, differently, or the amount cannot be read.
-fn is_contradicted(envelope: &Envelope<'_>) -> bool {
-    envelope.kes(AMOUNT).is_contradicted()
-        || envelope.party(CREDIT_PARTY).is_contradicted()
-        || envelope.transaction_id() == Told::Contradicted
-}
-
-const AMOUNT: &str = "Amount";
-const CREDIT_PARTY: &str = "CreditPartyPublicName";
-
 fn reversed(envelope: &Envelope<'_>, original_receipt: ReceiptNumber) -> Reversed {
     Reversed {
         original_receipt,
         receipt: envelope.transaction_id().receipt(),
-        amount: envelope.kes(AMOUNT).given(),
+        amount: envelope.kes("Amount").given(),
         completed_at: envelope.timestamp("TransCompletedTime").given().flatten(),
         charge: envelope.text("Charge").and_then(|text| charge(&text)),
-        credit_party: envelope.party(CREDIT_PARTY).given(),
+        credit_party: envelope.party("CreditPartyPublicName").given(),
         debit_party: envelope.party("DebitPartyPublicName").given(),
         debit_account: envelope.text("DebitAccountBalance").and_then(|text| Account::read(&text)),
     }

@@ -10,9 +10,11 @@ use serde_json::Value;
 
 use crate::Kes;
 
+mod any;
 mod digest;
 mod inbound;
 
+pub(crate) use any::{read_any, read_number_or_text};
 pub(crate) use digest::digest;
 pub(crate) use inbound::{
     Fields, MAX_BYTES, Named, Object, Once, Quote, Told, expect_json, next_text, posted_any, read_posted, skip,
@@ -81,7 +83,7 @@ impl<'a> Scalar<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor)
+        read_any(deserializer, ScalarVisitor)
     }
 }
 
@@ -210,7 +212,7 @@ impl<'a> Head<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Head<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(HeadVisitor)
+        read_any(deserializer, HeadVisitor)
     }
 }
 

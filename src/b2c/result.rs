@@ -9,7 +9,7 @@ use crate::{
     ConversationId, Kes, OriginatorConversationId, Party, ReceiptNumber, ResultCode, Timestamp, Transaction,
     error::{DecodeError, redact},
     initiated::{Envelope, Ids, Why},
-    wire::Told,
+    wire::{Once, Told},
 };
 
 /// What became of a payout, as Daraja's result tells it.
@@ -156,11 +156,11 @@ impl B2cResult {
 /// neither if the result contradicts itself.
 fn conclude(envelope: &Envelope<'_>, code: ResultCode) -> B2cOutcome {
     let description = envelope.description();
-    let receipt = receipt(envelope, &code);
+    let (receipt, compared) = (receipt(envelope, &code), Compared::of(envelope));
     let why = match (receipt, code.is_success(), B2cFailure::known(&code, description)) {
-        _ if receipt == Told::Contradicted || is_contradicted(envelope) => Why::Contradicted,
+        _ if receipt == Told::Contradicted || compared.is_contradicted() => Why::Contradicted,
         (_, false, None) => Why::UnknownCode,
-        (Told::Receipt(receipt), true, _) => return B2cOutcome::Paid(paid(envelope, receipt)),
+        (Told::Receipt(receipt), true, _) => return B2cOutcome::Paid(paid(envelope, receipt, compared)),
         (Told::Nothing, false, Some(failure)) => return B2cOutcome::Failed(failure),
         (Told::Nothing, true, _) => Why::NoReceipt,
         (Told::Unreadable, ..) => Why::UnreadableReceipt,
@@ -180,24 +180,34 @@ fn receipt(envelope: &Envelope<'_>, code: &ResultCode) -> Told {
     }
 }
 
-/// Whether what a payment is compared by is given twice, differently, or is an amount that cannot be read.
-fn is_contradicted(envelope: &Envelope<'_>) -> bool {
-    envelope.kes(AMOUNT).is_contradicted()
-        || envelope.party(RECIPIENT).is_contradicted()
-        || envelope.timestamp(COMPLETED_AT).is_contradicted()
+/// What a payment is compared by.
+struct Compared {
+    amount: Once<Kes>,
+    recipient: Once<Party>,
+    completed_at: Once<Option<Timestamp>>,
 }
 
-const AMOUNT: &str = "TransactionAmount";
-const RECIPIENT: &str = "ReceiverPartyPublicName";
-const COMPLETED_AT: &str = "TransactionCompletedDateTime";
+impl Compared {
+    fn of(envelope: &Envelope<'_>) -> Self {
+        Self {
+            amount: envelope.kes("TransactionAmount"),
+            recipient: envelope.party("ReceiverPartyPublicName"),
+            completed_at: envelope.timestamp("TransactionCompletedDateTime"),
+        }
+    }
 
-fn paid(envelope: &Envelope<'_>, receipt: ReceiptNumber) -> B2cPayout {
+    fn is_contradicted(&self) -> bool {
+        self.amount.is_contradicted() || self.recipient.is_contradicted() || self.completed_at.is_contradicted()
+    }
+}
+
+fn paid(envelope: &Envelope<'_>, receipt: ReceiptNumber, compared: Compared) -> B2cPayout {
     let registered = envelope.text("B2CRecipientIsRegisteredCustomer");
     B2cPayout {
         receipt,
-        amount: envelope.kes(AMOUNT).given(),
-        recipient: envelope.party(RECIPIENT).given(),
-        completed_at: envelope.timestamp(COMPLETED_AT).given().flatten(),
+        amount: compared.amount.given(),
+        recipient: compared.recipient.given(),
+        completed_at: compared.completed_at.given().flatten(),
         recipient_is_registered: registered.and_then(|word| match word.trim() {
             "Y" | "y" => Some(true),
             "N" | "n" => Some(false),

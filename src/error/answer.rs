@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use http::StatusCode;
 
-use super::redact::{mask_request_id, redact};
+use super::redact::{mask_id, redact};
 use crate::{
     code::ErrorCode,
     retry::{Class, NamedRefusal},
@@ -95,7 +95,7 @@ impl ApiError {
     }
 
     pub(crate) fn with_request_id(mut self, id: Option<&str>) -> Self {
-        self.0.request_id = id.filter(|id| !id.is_empty()).map(|id| mask_request_id(id).into());
+        self.0.request_id = id.filter(|id| !id.is_empty()).map(|id| mask_id(id).into());
         self
     }
 
@@ -163,7 +163,7 @@ impl ApiError {
     }
 
     fn named(&self) -> Option<NamedRefusal> {
-        self.code().and_then(|code| NamedRefusal::of(code.as_str(), self.message()))
+        NamedRefusal::of(self.code().map(ErrorCode::as_str).unwrap_or_default(), self.message())
     }
 
     /// Whether the subscriber's line is busy with another prompt. Try again after a minute or more.

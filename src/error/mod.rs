@@ -10,7 +10,7 @@ mod redact;
 
 pub use answer::{ApiError, DecodeError};
 pub use invalid::{ConfigError, ConfigProblem, Invalid};
-pub(crate) use redact::{cut_checkout_id, mask, redact};
+pub(crate) use redact::{cut_checkout_id, mask, mask_id, redact};
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

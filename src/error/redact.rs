@@ -57,8 +57,8 @@ fn longest_number(text: &str) -> usize {
     text.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0)
 }
 
-/// A CheckoutRequestID can stand here, which ends in the payer's number: it is cut behind its date.
-pub(super) fn mask_request_id(id: &str) -> String {
+/// Shows an id, unless it holds a number. A CheckoutRequestID ends in the payer's number: it is cut behind its date.
+pub(crate) fn mask_id(id: &str) -> String {
     let clean: String = id.chars().filter(|c| !c.is_control()).take(64).collect();
     if clean.get(..3).is_some_and(|prefix| prefix.eq_ignore_ascii_case("ws_")) {
         cut_checkout_id(&clean)
@@ -108,9 +108,9 @@ mod tests {
 
     #[test]
     fn a_checkout_request_id_is_cut_before_the_number() {
-        assert_eq!(mask_request_id("ws_CO_180920261803512708374149"), "ws_CO_18092026…");
-        assert_eq!(mask_request_id("1c5b-4ba8-815c-ac45c57a3db0"), "1c5b-4ba8-815c-ac45c57a3db0");
-        assert_eq!(mask_request_id("29115-34620561-1"), "29115-34620561-1");
-        assert_eq!(mask_request_id("254708374149"), "2547******49");
+        assert_eq!(mask_id("ws_CO_180920261803512708374149"), "ws_CO_18092026…");
+        assert_eq!(mask_id("1c5b-4ba8-815c-ac45c57a3db0"), "1c5b-4ba8-815c-ac45c57a3db0");
+        assert_eq!(mask_id("29115-34620561-1"), "29115-34620561-1");
+        assert_eq!(mask_id("254708374149"), "2547******49");
     }
 }

@@ -122,7 +122,9 @@ impl<'a> Envelope<'a> {
     }
 
     pub(crate) fn receipt(&self, name: &'static str) -> Told {
-        Told::of(self.once(name, str::to_owned))
+        let mut receipt = Once::Absent;
+        self.texts(name).for_each(|text| receipt.add(text));
+        Told::of(receipt)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     name_of,
     wire::{Wire, serde_as_text},
 };
-use crate::error::{Invalid, cut_checkout_id, mask};
+use crate::error::{Invalid, cut_checkout_id, mask, mask_id};
 
 const MOST: usize = 128;
 
@@ -117,6 +117,7 @@ opaque_id! {
     ///
     /// A payout has one from birth, [at random](Self::random) unless you give your own. One of your own must never have
     /// been used for another payout, in any program that pays from the same short code. Store it before sending.
+    /// `Debug` masks one that holds nine digits in a row, which can be a phone number.
     ///
     /// ```
     /// use daraja::OriginatorConversationId;
@@ -124,7 +125,7 @@ opaque_id! {
     /// assert_ne!(OriginatorConversationId::random(), OriginatorConversationId::random());
     /// # Ok::<(), daraja::error::Invalid>(())
     /// ```
-    OriginatorConversationId, "originator conversation id", std::convert::identity
+    OriginatorConversationId, "originator conversation id", mask_id
 }
 
 impl OriginatorConversationId {

@@ -101,7 +101,7 @@ impl Wire for Shillings {
 
 impl Serialize for Shillings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u32(self.get())
+        if serializer.is_human_readable() { serializer.serialize_u32(self.get()) } else { serializer.collect_str(self) }
     }
 }
 

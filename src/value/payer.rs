@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Msisdn;
+use crate::error::mask_id;
 
 /// Who paid, as far as Daraja tells: a number, or what it lets be seen of one.
 ///
@@ -70,7 +71,7 @@ impl fmt::Debug for Payer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Msisdn(number) => f.debug_tuple("Msisdn").field(number).finish(),
-            Self::Masked(mask) => f.debug_tuple("Masked").field(mask).finish(),
+            Self::Masked(mask) => f.debug_tuple("Masked").field(&mask_id(mask)).finish(),
             Self::Hashed(_) => f.write_str("Hashed([redacted])"),
         }
     }
@@ -89,6 +90,7 @@ mod tests {
             ("2547 ***** 149", Some(Payer::Masked("2547 ***** 149".into()))),
             ("25470****149", Some(Payer::Masked("25470****149".into()))),
             ("254******149", Some(Payer::Masked("254******149".into()))),
+            ("254708374149*", Some(Payer::Masked("254708374149*".into()))),
             ("*********149", Some(Payer::Masked("*********149".into()))),
             (&*hash, Some(Payer::Hashed((*hash).into()))),
             ("", None),

@@ -7,7 +7,7 @@ use super::{
     name_of,
     wire::{Wire, serde_as_text},
 };
-use crate::error::Invalid;
+use crate::error::{Invalid, mask_id};
 
 const WHAT: &str = "receipt number";
 const MOST: usize = 32;
@@ -94,7 +94,9 @@ impl fmt::Display for ReceiptNumber {
 
 impl fmt::Debug for ReceiptNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ReceiptNumber({})", self.as_str())
+        // What is no receipt, such as a phone number in its place, is not shown as one.
+        let (text, is_real) = (self.as_str(), self.is_plausible());
+        write!(f, "ReceiptNumber({})", if is_real { text.to_owned() } else { mask_id(text) })
     }
 }
 
@@ -112,10 +114,18 @@ mod tests {
 
     #[test]
     fn letters_and_digits_are_kept_verbatim() {
-        for text in ["SD25WSR9W7", "OEI2AK4Q16", "sd25wsr9w7", "A", "12345678901234567890123456789012"] {
+        for (text, shown) in [
+            ("SD25WSR9W7", "SD25WSR9W7"),
+            ("OEI2AK4Q16", "OEI2AK4Q16"),
+            ("sd25wsr9w7", "sd25wsr9w7"),
+            ("A123456789", "A123456789"),
+            ("A", "A"),
+            ("254708374149", "2547******49"),
+            ("12345678901234567890123456789012", "1234********************…"),
+        ] {
             let receipt: ReceiptNumber = text.parse().unwrap();
             assert_eq!(receipt.as_str(), text);
-            assert_eq!(format!("{receipt:?}"), format!("ReceiptNumber({text})"));
+            assert_eq!(format!("{receipt:?}"), format!("ReceiptNumber({shown})"));
         }
     }
 

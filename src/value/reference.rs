@@ -7,7 +7,7 @@ use super::{
     name_of,
     wire::{Wire, serde_as_text},
 };
-use crate::error::Invalid;
+use crate::error::{Invalid, mask};
 
 macro_rules! short_text {
     ($(#[$meta:meta])* $name:ident, $what:literal, $fewest:literal..=$most:literal) => {
@@ -48,9 +48,10 @@ macro_rules! short_text {
             }
         }
 
+        /// Masked: at many PayBills the account is the payer's number, and a note can hold a name.
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($name), "({:?})"), self.as_str())
+                write!(f, concat!(stringify!($name), "({:?})"), mask(self.as_str()))
             }
         }
 
@@ -188,8 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_the_text_quoted() {
-        assert_eq!(format!("{:?}", "INV 1".parse::<AccountReference>().unwrap()), "AccountReference(\"INV 1\")");
+    fn debug_shows_the_ends_of_the_text_quoted() {
+        for (text, shown) in [("INV 1", "INV 1"), ("INV-0001", "INV-0*01"), ("0712345678", "0712****78")] {
+            let reference: AccountReference = text.parse().unwrap();
+            assert_eq!(format!("{reference:?}"), format!("AccountReference({shown:?})"));
+            assert_eq!(reference.to_string(), text);
+        }
+        let remarks: Remarks = "Wages of Wanjiku".parse().unwrap();
+        assert_eq!(format!("{remarks:?}"), "Remarks(\"Wage* ** *****ku\")");
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! How values stand in JSON: written in one way, read in every way that Daraja has been seen to write them.
+//! How values stand in JSON: written in one way, read in every way that Daraja has been seen to write them. In a format that
+//! is not for people they are texts.
 
 use std::{fmt, marker::PhantomData, str::FromStr};
 
 use serde::{Deserializer, de};
 
-use crate::error::Invalid;
+use crate::{error::Invalid, wire::read_number_or_text};
 
 /// A value that comes as a string and perhaps as a number.
 pub(super) trait Wire: FromStr<Err = Invalid> {
@@ -51,7 +52,7 @@ macro_rules! deserialize_text {
 pub(super) use deserialize_text;
 
 pub(super) fn read<'de, T: Wire, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    deserializer.deserialize_any(WireVisitor(PhantomData))
+    read_number_or_text(deserializer, WireVisitor(PhantomData))
 }
 
 struct WireVisitor<T>(PhantomData<T>);

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::file::{Command, Line, Writer, load, options, sync_folder};
 use super::{DedupKey, Event};
+use crate::error::mask_id;
 
 mod file;
 
@@ -304,6 +305,6 @@ impl fmt::Debug for Unfinished {
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("reference", &self.reference()).field("event", self.event()).finish()
+        f.debug_struct("Entry").field("reference", &mask_id(self.reference())).field("event", self.event()).finish()
     }
 }

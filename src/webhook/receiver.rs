@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use super::{Event, EventKind, MAX_BODY_BYTES, ProxyHeader, Purpose, Reference, SignedUrls, Sources};
-use crate::error::DecodeError;
+use crate::error::{DecodeError, mask_id};
 
 /// Takes deliveries from any web framework: checks address and signed path, then reads the body.
 ///
@@ -134,7 +134,10 @@ impl Receiver {
     pub fn accept(&self, delivery: Delivery<'_>) -> Result<(Reference, Event), Refused> {
         let outcome = self.read(&delivery);
         match &outcome {
-            Ok((reference, event)) => tracing::info!(%reference, kind = event.kind().as_str(), "delivery accepted"),
+            Ok((reference, event)) => {
+                let reference = mask_id(reference.as_str());
+                tracing::info!(%reference, kind = event.kind().as_str(), "delivery accepted");
+            }
             Err(refused) => tracing::warn!(%refused, bytes = delivery.body.len(), "delivery refused"),
         }
         outcome

@@ -6,7 +6,12 @@ use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
 use url::Url;
 
 use super::{EventKind, Refused};
-use crate::{ResultUrls, config::WithoutPath, error::Invalid, secret::CallbackSecret};
+use crate::{
+    ResultUrls,
+    config::WithoutPath,
+    error::{Invalid, mask_id},
+    secret::CallbackSecret,
+};
 
 /// Longer callback URLs have not been seen to work.
 const MOST: usize = 255;
@@ -108,7 +113,7 @@ impl Purpose {
 /// assert!("order 1042".parse::<Reference>().is_err());
 /// # Ok::<(), daraja::error::Invalid>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference(Box<str>);
 
 impl Reference {
@@ -154,6 +159,13 @@ impl AsRef<str> for Reference {
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// Masked if it holds nine digits in a row, which can be a phone number.
+impl fmt::Debug for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reference").field(&mask_id(&self.0)).finish()
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{
     de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{Key, MalformedJson, Scalar, Text};
+use super::{Key, MalformedJson, Scalar, Text, read_any};
 use crate::{ReceiptNumber, error::DecodeError};
 
 /// The largest body that is read, in bytes. Real ones have about 600 to 1 500.
@@ -91,7 +91,7 @@ impl<'de, R: Fields<'de>> DeserializeSeed<'de> for Object<'_, R> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+        read_any(deserializer, self)
     }
 }
 
@@ -221,7 +221,7 @@ impl<'de, F: FnMut(Cow<'de, str>, Scalar<'de>)> DeserializeSeed<'de> for Named<'
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+        read_any(deserializer, self)
     }
 }
 

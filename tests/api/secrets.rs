@@ -21,6 +21,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::support::{Scripted, Step, answer, refusal};
 
 mod payouts;
+mod shown;
 
 const SECRET: &str = "consumer-secret-planted";
 const PASSKEY: &str = "passkey-planted";

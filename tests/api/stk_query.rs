@@ -51,7 +51,7 @@ fn expected() -> BTreeMap<&'static str, (&'static [u16], Expected)> {
         ("error_wrong_credentials", (&[500, 200][..], Expected::Error(1, false, "Wrong credentials"))),
         ("error_merchant", (&[500, 200][..], Expected::Error(1, false, "Merchant does not exist"))),
         ("error_internal", (&[500, 200][..], Expected::Error(3, true, "Internal Server Error"))),
-        ("error_invalid_short_code", (&[400, 200][..], Expected::Error(1, false, "Invalid BusinessShortCode"))),
+        ("error_invalid_short_code", (&[400][..], Expected::Error(1, false, "Invalid BusinessShortCode"))),
         ("error_system_busy", (&[500, 200][..], Expected::Error(3, true, "System is busy"))),
         ("error_spike_arrest_500", (&[500, 429][..], Expected::Error(3, true, "Spike Arrest"))),
         ("fault_spike_arrest", (&[429, 500, 200][..], Expected::Error(3, true, "Spike arrest"))),
@@ -85,6 +85,17 @@ async fn every_answer_is_read_for_what_it_proves() {
         }
     }
     assert!(expected.is_empty(), "fixtures without a file: {:?}", expected.keys());
+}
+
+/// What moves money is unclear then. A question that is asked again does no harm.
+#[tokio::test(start_paused = true)]
+async fn a_code_of_a_refusal_with_the_status_200_proves_none() {
+    let (_, body) = fixtures("stk/query").into_iter().find(|(name, _)| name == "error_invalid_short_code").unwrap();
+    let (outcome, asked) = ask(200, std::str::from_utf8(&body).unwrap()).await;
+    let error = outcome.unwrap_err();
+    assert!(!error.is_retryable() && !error.outcome_unknown(), "{error:?}");
+    assert!(error.to_string().contains("Invalid BusinessShortCode"), "{error}");
+    assert_eq!(asked, 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -180,10 +180,10 @@ fn refusals() -> Vec<Bad> {
             "Internal Server Error",
         ),
         bad(
-            "named refusal in a 200",
+            "code of a refusal in a 200",
             refusal(200, "400.002.02", "Bad Request - Invalid Amount"),
-            ("Api(200 400.002.02)", "final", 1),
-            ("Api(200 400.002.02)", "final", 1),
+            ("Unknown(Api(200 400.002.02))", "unknown", 1),
+            ("Api(200 400.002.02)", "final", 3),
             "Invalid Amount",
         ),
         bad(

@@ -79,6 +79,20 @@ fn outages() -> Vec<Row> {
             "Unknown(Api(500 500.002.02))",
             LOST,
         ),
+        row(
+            "400.002.02 Invalid Amount, with the status 200",
+            TOKEN,
+            &refused(200, "400.002.02", "Bad Request - Invalid Amount"),
+            "Unknown(Api(200 400.002.02))",
+            LOST,
+        ),
+        row(
+            "504 with 408.001.01 Request Timeout",
+            TOKEN,
+            &refused(504, "408.001.01", "Request Timeout"),
+            "Unknown(Api(504 408.001.01))",
+            LOST,
+        ),
     ]
 }
 
@@ -129,8 +143,8 @@ fn tokens() -> Vec<Row> {
             "404.001.03 with the status 500",
             TOKEN,
             &[Desk(Refused(500, "404.001.03", words))],
-            "Api(500 404.001.03)",
-            REFUSED,
+            "Unknown(Api(500 404.001.03))",
+            LOST,
         ),
         row(
             "500.001.1001 Invalid Access Token",
@@ -164,7 +178,6 @@ fn refusals() -> Vec<Row> {
     );
     vec![
         row("400.002.02 Invalid Amount", TOKEN, &by_code(400, "400.002.02", amount), "Api(400 400.002.02)", REFUSED),
-        row("the same with the status 200", TOKEN, &by_code(200, "400.002.02", amount), "Api(200 400.002.02)", REFUSED),
         row(
             "400.002.02 Invalid CheckoutRequestID, which is news of a payment",
             TOKEN,
