@@ -21,7 +21,7 @@ mod timeout;
 
 pub(crate) use envelope::{Envelope, Ids};
 pub use failure::{RequestFailure, RequestReason};
-pub use result::{ResultEnvelope, ResultKind};
+pub use result::{RequestPurpose, ResultEnvelope, ResultKind};
 pub use timeout::{QueueTimeout, TimeoutShape};
 
 /// The API operator who asks, and the credential that proves it. Made on M-PESA's organisation portal, with the roles of

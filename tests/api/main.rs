@@ -19,6 +19,7 @@ mod histories;
 mod initiated;
 mod journal;
 mod payout;
+mod purposes;
 mod queue_timeout;
 mod receiver;
 mod result_codes;
