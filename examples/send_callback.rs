@@ -115,10 +115,15 @@ fn url(arguments: &Arguments) -> Fallible<Url> {
         | Some(
             Scenario::StkSuccess | Scenario::StkCancelled | Scenario::StkNoResponse | Scenario::StkInsufficientFunds,
         ) => urls.stk(reference),
-        Some(Scenario::B2cTimeout) => urls.timeout(reference),
+        Some(Scenario::B2cTimeout) => urls.payout(reference).timeout().clone(),
+        Some(Scenario::B2cSuccess | Scenario::B2cInsufficientFunds | Scenario::ReversalSuccess) => {
+            urls.payout(reference).result().clone()
+        }
+        Some(Scenario::StatusCompleted | Scenario::StatusNotFound | Scenario::Balance) => {
+            urls.question(reference).result().clone()
+        }
         Some(Scenario::C2bValidation) => urls.c2b_validation(reference),
         Some(Scenario::C2bConfirmation) => urls.c2b_confirmation(reference),
-        Some(_) => urls.result(reference),
     })
 }
 

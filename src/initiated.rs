@@ -22,7 +22,7 @@ mod why;
 
 pub(crate) use envelope::{Envelope, Ids};
 pub use failure::{RequestFailure, RequestReason};
-pub use result::{ResultEnvelope, ResultKind};
+pub use result::{RequestPurpose, ResultEnvelope, ResultKind};
 pub use timeout::{QueueTimeout, TimeoutShape};
 pub use why::Why;
 

@@ -10,7 +10,7 @@ use crate::{
     TransactionStatusQuery, TransactionStatusResult,
     b2c::{B2cAccepted, B2cFailure, B2cOutcome, B2cPayment, B2cPayout, B2cResult, Order},
     error::{ApiError, Invalid},
-    initiated::{Accepted, Why},
+    initiated::{Accepted, RequestPurpose, Why},
     operation::NotAfter,
     retry::REMEMBERED,
 };
@@ -461,8 +461,13 @@ impl Payout {
     ///
     /// # Errors
     ///
-    /// [`Invalid`] if it names another payment, or none and this one was not sent. Then nothing is changed.
+    /// [`Invalid`] if it came to the URL of a question, or names another payment, or none and this one was not sent. Then
+    /// nothing is changed.
     pub fn take_timeout(&mut self, timeout: &QueueTimeout, now: Timestamp) -> Result<(), Invalid> {
+        if timeout.purpose() == Some(RequestPurpose::Question) {
+            let reason = "it came to the URL of a question, not of the payment; nothing was changed";
+            return Err(Invalid::new("queue timeout", reason));
+        }
         let (id, conversation) = (timeout.originator_conversation_id.as_ref(), timeout.conversation_id.as_ref());
         let is_named = id.is_some() || conversation.is_some();
         if is_named {

@@ -18,7 +18,7 @@ pub(crate) enum Post {
     Timeout(QueueTimeout),
 }
 
-/// What is asked for. The reference in the URL tells it: a failure says nothing of what it answers.
+/// What is asked for. The URL tells it: a failure says nothing of what it answers.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Payout,
@@ -26,15 +26,12 @@ pub(crate) enum Kind {
     Balance,
 }
 
-impl Kind {
-    fn reference(self) -> Reference {
-        let word = match self {
-            Self::Payout => "payout",
-            Self::Status => "status",
-            Self::Balance => "balance",
-        };
-        word.parse().expect("letters")
-    }
+/// Of the payout, and of the questions about it.
+const PAYOUT: &str = "payout-1";
+const BALANCE: &str = "balance";
+
+fn named(reference: &str) -> Reference {
+    reference.parse().expect("letters, digits and a dash")
 }
 
 /// Receives what Daraja posts to signed URLs.
@@ -57,7 +54,11 @@ impl Receiver {
     }
 
     pub(crate) fn urls(&self, kind: Kind) -> ResultUrls {
-        self.urls.results(&kind.reference())
+        match kind {
+            Kind::Payout => self.urls.payout(&named(PAYOUT)),
+            Kind::Status => self.urls.question(&named(PAYOUT)),
+            Kind::Balance => self.urls.question(&named(BALANCE)),
+        }
     }
 
     pub(crate) fn origin(&self) -> String {
@@ -68,9 +69,9 @@ impl Receiver {
 fn read(reference: &Reference, event: Event) -> Option<Post> {
     match event {
         Event::QueueTimeout(timeout) => Some(Post::Timeout(timeout)),
+        // At a payout's URL nothing is read as the answer to a question, and the other way round.
         Event::Result(result) => match reference.as_str() {
-            "payout" => result.b2c().map(Post::Result),
-            "status" => result.transaction_status().map(Post::Status),
+            PAYOUT => result.b2c().map(Post::Result).or_else(|| result.transaction_status().map(Post::Status)),
             _ => result.account_balance().map(Post::Balance),
         },
         _ => None,

@@ -4,15 +4,20 @@
 use daraja::{
     Kes, StkOutcome,
     c2b::C2bStage,
+    initiated::{RequestPurpose, ResultKind},
     webhook::{Event, EventKind, Expected, MAX_BODY_BYTES, Mismatch},
 };
 use libfuzzer_sys::fuzz_target;
 
 mod quoted;
 
-const KINDS: [EventKind; 7] = [
+const KINDS: [EventKind; 11] = [
     EventKind::Stk,
+    EventKind::Payout,
+    EventKind::Question,
     EventKind::Result,
+    EventKind::PayoutTimeout,
+    EventKind::QuestionTimeout,
     EventKind::QueueTimeout,
     EventKind::C2bValidation,
     EventKind::C2bConfirmation,
@@ -62,6 +67,9 @@ fn check(event: &Event) {
     assert_eq!(key, event.dedup_key());
     assert!(key.as_str().chars().count() <= 240, "{key}");
     assert!(key.as_str().contains(':'), "{key}");
+    let longest = event.dedup_key_at("x".repeat(64));
+    assert!(longest.as_str().chars().count() <= 240, "{longest}");
+    assert_ne!(longest, key);
     let answer = event.ack();
     assert!(answer.as_str().starts_with(r#"{"ResultCode":"#), "{answer}");
 
@@ -90,7 +98,7 @@ fn is_payment(event: &Event) -> bool {
     }
 }
 
-/// A result is taken for one thing, or for any while nothing speaks against it.
+/// A result is taken for one thing, or for any of its purpose while nothing speaks against it.
 fn results(event: &Event) {
     let Event::Result(result) = event else { return };
     let taken = [
@@ -100,7 +108,17 @@ fn results(event: &Event) {
         result.reversal().map(|result| format!("{result:?}")),
     ];
     let count = taken.iter().flatten().count();
-    assert!(result.kind().map_or(count == 4, |_| count == 1), "{count} of {:?}", result.kind());
+    let of_kind = result.kind().map(|kind| match kind {
+        ResultKind::B2c | ResultKind::Reversal => RequestPurpose::Payout,
+        _ => RequestPurpose::Question,
+    });
+    let expected = match (result.purpose(), of_kind) {
+        (None, None) => 4,
+        (Some(_), None) => 2,
+        (None, Some(_)) => 1,
+        (Some(purpose), Some(kind)) => usize::from(purpose == kind),
+    };
+    assert_eq!(count, expected, "{:?} for {:?}", result.kind(), result.purpose());
     assert!(!result.description().contains(NUMBER), "a number is in the words");
 }
 

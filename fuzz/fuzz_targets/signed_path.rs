@@ -13,7 +13,9 @@ use libfuzzer_sys::fuzz_target;
 static URLS: LazyLock<[SignedUrls; 2]> = LazyLock::new(|| {
     let base = |path: &str| format!("https://shop.example{path}").parse::<Url>().expect("a URL");
     let urls = SignedUrls::new(base("/daraja/"), "a secret of nobody, 32 characters or more").expect("a secret");
-    let urls = urls.at(Purpose::Timeout, base("/daraja/stk")).expect("a base");
+    let urls = urls.at(Purpose::QuestionTimeout, base("/daraja/stk")).expect("a base");
+    // Two purposes at one base.
+    let urls = urls.at(Purpose::Question, base("/daraja/payout")).expect("a base");
     let both = urls.clone().also_accept("an older secret, of 32 characters or more").expect("a secret");
     [urls, both]
 });
@@ -61,10 +63,12 @@ fn check(path: &str) {
     if let Ok((purpose, reference)) = verdict {
         let made = match purpose {
             Purpose::Stk => made(urls, 0, &reference),
-            Purpose::Result => made(urls, 1, &reference),
-            Purpose::Timeout => made(urls, 2, &reference),
-            Purpose::C2bValidation => made(urls, 3, &reference),
-            Purpose::C2bConfirmation => made(urls, 4, &reference),
+            Purpose::Payout => made(urls, 1, &reference),
+            Purpose::PayoutTimeout => made(urls, 2, &reference),
+            Purpose::Question => made(urls, 3, &reference),
+            Purpose::QuestionTimeout => made(urls, 4, &reference),
+            Purpose::C2bValidation => made(urls, 5, &reference),
+            Purpose::C2bConfirmation => made(urls, 6, &reference),
             other => panic!("a purpose that is not known here: {other:?}"),
         };
         assert_eq!(path, made);
@@ -72,11 +76,14 @@ fn check(path: &str) {
 }
 
 fn made(urls: &SignedUrls, purpose: usize, reference: &Reference) -> String {
-    let url = match purpose % 5 {
+    let (payout, question) = (urls.payout(reference), urls.question(reference));
+    let url = match purpose % 7 {
         0 => urls.stk(reference),
-        1 => urls.result(reference),
-        2 => urls.timeout(reference),
-        3 => urls.c2b_validation(reference),
+        1 => payout.result().clone(),
+        2 => payout.timeout().clone(),
+        3 => question.result().clone(),
+        4 => question.timeout().clone(),
+        5 => urls.c2b_validation(reference),
         _ => urls.c2b_confirmation(reference),
     };
     assert!(url.as_str().len() <= 255, "{url}");

@@ -13,8 +13,8 @@ use crate::{
 /// A result, whatever it answers: a payout, a question, a reversal, or a request that this crate does not know.
 ///
 /// What it answers is known by the URL that it came to, or by its ids. Its own parameters tell it too, if there are any:
-/// a failure mostly has none. So take it as what you asked for, and [`kind`](Self::kind) keeps you from taking a balance
-/// for a payout.
+/// a failure mostly has none. So read it as what you asked for. Its [`purpose`](Self::purpose), which is that of the
+/// verified URL, and its [`kind`](Self::kind) keep the answer to a question from settling a payout.
 ///
 /// ```
 /// use daraja::{B2cOutcome, initiated::{ResultEnvelope, ResultKind}};
@@ -35,8 +35,30 @@ pub struct ResultEnvelope {
     pub conversation_id: Option<ConversationId>,
     /// Daraja's code. Zero alone proves nothing.
     pub code: ResultCode,
+    purpose: Option<RequestPurpose>,
     envelope: Envelope<'static>,
     pub(crate) digest: u128,
+}
+
+/// What a request of the initiator family is for, as the URLs that it carries tell.
+///
+/// ```
+/// use daraja::{initiated::RequestPurpose, webhook::{Event, EventKind}};
+///
+/// let body = br#"{"Result":{"ResultCode":2032,"ResultDesc":"The transaction does not exist."}}"#;
+/// let Event::Result(answer) = Event::parse_as(EventKind::Question, body)? else { panic!("a result") };
+/// assert_eq!(answer.purpose(), Some(RequestPurpose::Question));
+/// assert!(answer.b2c().is_none()); // it says nothing of a payout
+/// assert!(answer.transaction_status().is_some());
+/// # Ok::<(), daraja::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RequestPurpose {
+    /// Money leaves: a payout, or a reversal.
+    Payout,
+    /// No money moves: a question about a transaction or about balances.
+    Question,
 }
 
 /// What a result answers, as far as its parameters tell.
@@ -65,9 +87,21 @@ impl ResultEnvelope {
             originator_conversation_id,
             conversation_id,
             code,
+            purpose: None,
             envelope: envelope.to_owned(),
             digest: digest(body),
         })
+    }
+
+    pub(crate) fn with_purpose(self, purpose: RequestPurpose) -> Self {
+        Self { purpose: Some(purpose), ..self }
+    }
+
+    /// What the URL that it came to is for, if a [`Receiver`](crate::webhook::Receiver) has verified that URL, or if it was
+    /// [read again](crate::webhook::Event::parse_as) as such a kind. `None`: only its parameters tell what it answers.
+    #[must_use]
+    pub fn purpose(&self) -> Option<RequestPurpose> {
+        self.purpose
     }
 
     /// What it answers, if its parameters tell that, and of one thing only.
@@ -78,25 +112,25 @@ impl ResultEnvelope {
         Some(kind).filter(|kind| told.all(|other| other == *kind))
     }
 
-    /// It as the result of a payout, unless its parameters tell otherwise.
+    /// It as the result of a payout, unless its purpose or its parameters tell otherwise.
     #[must_use]
     pub fn b2c(&self) -> Option<B2cResult> {
         self.read_as(ResultKind::B2c, B2cResult::of)
     }
 
-    /// It as the answer to a question after a transaction, unless its parameters tell otherwise.
+    /// It as the answer to a question about a transaction, unless its purpose or its parameters tell otherwise.
     #[must_use]
     pub fn transaction_status(&self) -> Option<TransactionStatusResult> {
         self.read_as(ResultKind::TransactionStatus, TransactionStatusResult::of)
     }
 
-    /// It as the answer to a question after balances, unless its parameters tell otherwise.
+    /// It as the answer to a question about balances, unless its purpose or its parameters tell otherwise.
     #[must_use]
     pub fn account_balance(&self) -> Option<AccountBalanceResult> {
         self.read_as(ResultKind::AccountBalance, AccountBalanceResult::of)
     }
 
-    /// It as the result of a reversal, unless its parameters tell otherwise.
+    /// It as the result of a reversal, unless its purpose or its parameters tell otherwise.
     #[must_use]
     pub fn reversal(&self) -> Option<ReversalResult> {
         self.read_as(ResultKind::Reversal, ReversalResult::of)
@@ -123,12 +157,20 @@ impl ResultEnvelope {
 
     fn read_as<T>(&self, kind: ResultKind, read: impl Fn(&Envelope<'_>, ResultCode, Ids) -> T) -> Option<T> {
         let ids = || (self.originator_conversation_id.clone(), self.conversation_id.clone());
-        let fits = self.kind().is_none_or(|told| told == kind);
+        let fits = self.purpose.is_none_or(|purpose| purpose == kind.purpose());
+        let fits = fits && self.kind().is_none_or(|told| told == kind);
         fits.then(|| read(&self.envelope, self.code.clone(), ids()))
     }
 }
 
 impl ResultKind {
+    fn purpose(self) -> RequestPurpose {
+        match self {
+            Self::B2c | Self::Reversal => RequestPurpose::Payout,
+            Self::TransactionStatus | Self::AccountBalance => RequestPurpose::Question,
+        }
+    }
+
     /// By the parameters that no other API's results have.
     fn told_by(name: &str) -> Option<Self> {
         Some(match name {
@@ -149,6 +191,7 @@ impl ResultKind {
 impl fmt::Debug for ResultEnvelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResultEnvelope")
+            .field("purpose", &self.purpose)
             .field("kind", &self.kind())
             .field("code", &self.code)
             .field("originator_conversation_id", &self.originator_conversation_id)

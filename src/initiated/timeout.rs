@@ -4,6 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::de::MapAccess;
 
+use super::RequestPurpose;
 use crate::{
     ConversationId, OriginatorConversationId,
     error::DecodeError,
@@ -32,6 +33,7 @@ pub struct QueueTimeout {
     pub originator_conversation_id: Option<OriginatorConversationId>,
     /// The gateway's id of the request.
     pub conversation_id: Option<ConversationId>,
+    purpose: Option<RequestPurpose>,
     shape: TimeoutShape,
     bytes: usize,
     pub(crate) digest: u128,
@@ -65,6 +67,7 @@ impl QueueTimeout {
             Ok(Self {
                 originator_conversation_id: read.originator_conversation_id.given().and_then(|id| id.parse().ok()),
                 conversation_id: read.conversation_id.given().and_then(|id| id.parse().ok()),
+                purpose: None,
                 shape,
                 bytes: body.len(),
                 digest: digest(body),
@@ -80,11 +83,23 @@ impl QueueTimeout {
             Ok(Self {
                 originator_conversation_id: None,
                 conversation_id: None,
+                purpose: None,
                 shape: TimeoutShape::Ids,
                 bytes: body.len(),
                 digest: digest(body),
             })
         })
+    }
+
+    pub(crate) fn with_purpose(self, purpose: RequestPurpose) -> Self {
+        Self { purpose: Some(purpose), ..self }
+    }
+
+    /// What the URL that it came to is for, if a [`Receiver`](crate::webhook::Receiver) has verified that URL, or if it was
+    /// [read again](crate::webhook::Event::parse_as) as such a kind. A question that timed out says nothing of the payout.
+    #[must_use]
+    pub fn purpose(&self) -> Option<RequestPurpose> {
+        self.purpose
     }
 
     /// In which shape it came.
@@ -94,10 +109,11 @@ impl QueueTimeout {
     }
 }
 
-/// Shape and size, and the gateway's id: nothing else of it.
+/// Purpose, shape and size, and the gateway's id: nothing else of it.
 impl fmt::Debug for QueueTimeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QueueTimeout")
+            .field("purpose", &self.purpose)
             .field("shape", &self.shape)
             .field("bytes", &self.bytes)
             .field("conversation_id", &self.conversation_id)

@@ -28,12 +28,15 @@ impl Receiver {
     /// | variable | meaning |
     /// |---|---|
     /// | `MPESA_CALLBACK_URL` | the base of the signed URLs of pushes: `URL/reference/signature` |
-    /// | `MPESA_B2C_RESULT_URL`, `MPESA_B2C_TIMEOUT_URL` | the bases of the others; without them, `/result` and `/timeout` below the first |
+    /// | `MPESA_B2C_RESULT_URL`, `MPESA_B2C_TIMEOUT_URL` | the bases of payouts and reversals; without them, `/payout` and `/payout-timeout` below the first |
     /// | `MPESA_CALLBACK_SECRET` | signs them: 32 characters or more, such as `openssl rand -hex 32` prints |
     /// | `MPESA_CALLBACK_SECRET_BEFORE` | the secret before this one, as long as its URLs may still be used |
     /// | `MPESA_CALLBACK_SOURCES` | addresses and networks to take deliveries from, with commas, or `anyone`; without it, [Safaricom's](crate::webhook::SAFARICOM) |
     /// | `MPESA_CALLBACK_PROXIES` | addresses and networks of your own proxies, with commas |
     /// | `MPESA_CALLBACK_PROXY_HEADER` | the header that they write: `x-forwarded-for`, unless it is `forwarded` |
+    ///
+    /// Answers to questions come to `/question` and `/question-timeout` below `MPESA_CALLBACK_URL`, so your router has to
+    /// bring these paths to the receiver, too.
     ///
     /// ```
     /// use daraja::webhook::Receiver;
@@ -48,7 +51,8 @@ impl Receiver {
     /// })?;
     /// let reference = "attempt-1042".parse()?;
     /// assert!(receiver.urls().stk(&reference).as_str().starts_with("https://shop.example/daraja/attempt-1042/"));
-    /// assert!(receiver.urls().result(&reference).as_str().starts_with("https://shop.example/daraja/result/attempt-1042/"));
+    /// let payout = receiver.urls().payout(&reference);
+    /// assert!(payout.result().as_str().starts_with("https://shop.example/daraja/payout/attempt-1042/"));
     /// # Ok::<(), daraja::Error>(())
     /// ```
     ///
@@ -69,8 +73,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         let signing = self.required(SECRET, "make one with `openssl rand -hex 32`", secret);
         let before = self.optional("MPESA_CALLBACK_SECRET_BEFORE", secret);
         let others = [
-            (Purpose::Result, self.optional("MPESA_B2C_RESULT_URL", base_url)),
-            (Purpose::Timeout, self.optional("MPESA_B2C_TIMEOUT_URL", base_url)),
+            (Purpose::Payout, self.optional("MPESA_B2C_RESULT_URL", base_url)),
+            (Purpose::PayoutTimeout, self.optional("MPESA_B2C_TIMEOUT_URL", base_url)),
         ];
         let sources = self.sources();
         let (base, signing) = (base?, signing?);

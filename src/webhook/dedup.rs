@@ -1,21 +1,29 @@
-//! The key by which the same news is known again.
+//! The key by which the same event is known again.
 
 use std::fmt;
 
 use super::Event;
 use crate::{
-    StkOutcome,
+    B2cOutcome, BalanceOutcome, ReversalOutcome, StatusOutcome, StkOutcome,
     c2b::{C2bNotice, C2bStage},
     error::mask,
     initiated::ResultEnvelope,
     wire::digest,
 };
 
-/// The key by which the same news is known again: at most 240 characters.
+/// Longer keys are digested.
+const MOST: usize = 240;
+
+/// What the key of money that came in begins with.
+const RECEIPT: &str = "receipt:";
+
+/// The key by which the same event is known again: at most 240 characters.
 ///
-/// Money that came in goes by its receipt, whoever tells of it; all else by kind, id and code. News that names nothing, such
-/// as a timeout without ids, goes by its body, and may be the same for two attempts: it proves nothing of either. It can hold a phone number,
-/// as a `CheckoutRequestID` does: `Debug` masks it.
+/// Money that came in goes by its receipt, whichever event reports it. All else goes by kind, id and code; results and queue
+/// timeouts have the purpose of their URL in the kind, so that an event at the URL of a question never uses up the key of a
+/// payout's. An event that names nothing, such as a timeout without ids, goes by its body. An event that proves nothing, such
+/// as a success without a receipt, has another key than the one that proves it. A key can hold a phone number, as a
+/// `CheckoutRequestID` does: `Debug` masks it.
 ///
 /// ```
 /// use daraja::{c2b::C2bNotice, webhook::Event};
@@ -41,19 +49,19 @@ impl DedupKey {
         Self(key.into())
     }
 
-    /// The same for news that names what it is about. What names nothing, such as a timeout without ids, is told apart from
-    /// other attempts' by its reference only.
-    pub(super) fn at(&self, reference: &str, event: &Event) -> Self {
-        let names_something = match event {
-            Event::Stk(_) => true,
-            Event::Result(_) | Event::QueueTimeout(_) => {
-                let ids = event.correlation();
-                ids.originator_conversation_id.is_some() || ids.conversation_id.is_some()
-            }
-            Event::C2b(notice) => notice.receipt.is_plausible(),
-            Event::Unknown(_) => false,
-        };
-        if names_something { self.clone() } else { Self(format!("{reference} {self}").into()) }
+    /// Whether it is that of money that came in, which two URLs can report.
+    pub(super) fn is_receipt(&self) -> bool {
+        self.0.starts_with(RECEIPT)
+    }
+
+    /// The key of an event at the URL of this reference. Its space keeps it apart from all keys without one.
+    pub(super) fn at(&self, reference: &str) -> Self {
+        let whole = format!("{reference} {self}");
+        if whole.chars().count() <= MOST {
+            return Self(whole.into());
+        }
+        let (kind, _) = self.0.split_once(':').unwrap_or_default();
+        Self(format!("{kind}:{:032x}", digest(whole.as_bytes())).into())
     }
 
     pub(super) fn of(event: &Event) -> Self {
@@ -62,14 +70,14 @@ impl DedupKey {
                 Event::Stk(callback) => {
                     let id = &callback.checkout_request_id;
                     match &callback.outcome {
-                        StkOutcome::Paid(payment) => format!("receipt:{}", payment.receipt),
+                        StkOutcome::Paid(payment) => format!("{RECEIPT}{}", payment.receipt),
                         StkOutcome::Failed(failure) => format!("stk:{id}:{}", failure.code()),
-                        // A failure that holds a receipt is other news than a failure: a person has to look.
+                        // A failure that holds a receipt is another event than a failure: a person has to look.
                         StkOutcome::Unproven(told) => format!("stk:{id}:{}:unproven", told.code),
                     }
                 }
-                Event::Result(result) => of_result(result, &request(event, result.digest)),
-                Event::QueueTimeout(timeout) => format!("timeout:{}", request(event, timeout.digest)),
+                Event::Result(result) => of_result(event, result),
+                Event::QueueTimeout(timeout) => format!("{}:{}", event.kind(), request(event, timeout.digest)),
                 Event::C2b(notice) => of_notice(notice),
                 Event::Unknown(unknown) => format!("unknown:{:032x}", digest(unknown.raw().as_bytes())),
             }
@@ -89,12 +97,31 @@ fn request(event: &Event, digest: u128) -> String {
 }
 
 /// A success has its transaction in the key: a second one under the same id is money that left twice, which must be seen.
-fn of_result(result: &ResultEnvelope, id: &str) -> String {
+fn of_result(event: &Event, result: &ResultEnvelope) -> String {
     let receipt = || result.parameter("TransactionReceipt").and_then(|text| text.trim().parse().ok());
-    match result.transaction_id().or_else(receipt).filter(|_| result.code.is_success()) {
-        Some(transaction) => format!("result:{id}:{}:{transaction}", result.code),
-        None => format!("result:{id}:{}", result.code),
-    }
+    let transaction = result.transaction_id().or_else(receipt).filter(|_| result.code.is_success());
+    let transaction = transaction.map(|transaction| format!(":{transaction}")).unwrap_or_default();
+    let unproven = if is_conclusive(result) { "" } else { ":unproven" };
+    format!("{}:{}:{}{transaction}{unproven}", event.kind(), request(event, result.digest), result.code)
+}
+
+/// Whether it settles anything, read as one of the things that it may be.
+fn is_conclusive(result: &ResultEnvelope) -> bool {
+    let paid = || result.b2c().is_some_and(|result| !matches!(result.outcome, B2cOutcome::Unproven(_)));
+    let reversed = || result.reversal().is_some_and(|result| !matches!(result.outcome, ReversalOutcome::Unproven(_)));
+    let found = || {
+        result.transaction_status().is_some_and(|result| match result.outcome {
+            StatusOutcome::Found(transaction) => transaction.proof().is_some(),
+            StatusOutcome::NotFound | StatusOutcome::Failed(_) => true,
+        })
+    };
+    let known = || {
+        result.account_balance().is_some_and(|result| match result.outcome {
+            BalanceOutcome::Known(balances) => !balances.accounts.is_empty(),
+            BalanceOutcome::Failed(_) => true,
+        })
+    };
+    paid() || reversed() || found() || known()
 }
 
 /// A question must not use up the key of its confirmation.
@@ -103,7 +130,7 @@ fn of_notice(notice: &C2bNotice) -> String {
     match notice.stage {
         // What is no receipt, such as `0`, may stand in the notices of several payments.
         C2bStage::Confirmation if notice.proof().is_none() => format!("c2b-confirmation:{:032x}", notice.digest),
-        C2bStage::Confirmation => format!("receipt:{receipt}"),
+        C2bStage::Confirmation => format!("{RECEIPT}{receipt}"),
         C2bStage::Validation => format!("c2b-validation:{receipt}"),
         C2bStage::Unclear => format!("c2b:{receipt}"),
     }

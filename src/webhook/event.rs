@@ -10,7 +10,7 @@ use crate::{
     CheckoutRequestId, ConversationId, OriginatorConversationId, QueueTimeout, ReceiptNumber, StkCallback, StkOutcome,
     c2b::{C2bNotice, C2bStage},
     error::DecodeError,
-    initiated::ResultEnvelope,
+    initiated::{RequestPurpose, ResultEnvelope},
     wire::{Fields, Object, Quote, expect_json, posted_any, read_posted, skip},
 };
 
@@ -38,7 +38,7 @@ const MAX_DEPTH: usize = 32;
 pub enum Event {
     /// What became of an STK push.
     Stk(StkCallback),
-    /// What became of a payout, a question or a reversal: [take it](ResultEnvelope) as what was asked for.
+    /// The result of a payout or a reversal, or the answer to a question: [read it](ResultEnvelope) as what was asked for.
     Result(ResultEnvelope),
     /// A request timed out in Daraja's queue. It is never a failure: ask.
     QueueTimeout(QueueTimeout),
@@ -48,7 +48,8 @@ pub enum Event {
     Unknown(UnknownEvent),
 }
 
-/// What kind of event it is, in one word: to be stored beside the body, which is then read again as that kind.
+/// What kind of event it is, in one word: to be stored beside the body, which is then read again as that kind, and for the
+/// same purpose.
 ///
 /// ```
 /// use daraja::webhook::{Event, EventKind};
@@ -63,9 +64,17 @@ pub enum Event {
 pub enum EventKind {
     /// [`Event::Stk`], in one word `stk`.
     Stk,
-    /// [`Event::Result`], in one word `result`.
+    /// [`Event::Result`] at the URL of a payout or a reversal, in one word `payout`.
+    Payout,
+    /// [`Event::Result`] at the URL of a question, in one word `question`.
+    Question,
+    /// [`Event::Result`] without its URL, in one word `result`.
     Result,
-    /// [`Event::QueueTimeout`], in one word `timeout`.
+    /// [`Event::QueueTimeout`] at one of the URLs of a payout or a reversal, in one word `payout-timeout`.
+    PayoutTimeout,
+    /// [`Event::QueueTimeout`] at one of the URLs of a question, in one word `question-timeout`.
+    QuestionTimeout,
+    /// [`Event::QueueTimeout`] without its URL, in one word `timeout`.
     QueueTimeout,
     /// [`Event::C2b`] at the validation URL, in one word `c2b-validation`.
     C2bValidation,
@@ -133,9 +142,9 @@ impl fmt::Debug for UnknownEvent {
 impl Event {
     /// Recognises and reads what came, whatever the URL. New keys and new kinds are no error.
     ///
-    /// Two things only the URL tells: a [`C2bNotice`] is [`Unclear`](C2bStage::Unclear) here, and a queue timeout in the
-    /// shape of a result is read as a result. [`Receiver::accept`](super::Receiver::accept) knows the URL;
-    /// [`parse_as`](Self::parse_as) is told.
+    /// Three things only the URL tells: a [`C2bNotice`] is [`Unclear`](C2bStage::Unclear) here, a queue timeout in the
+    /// shape of a result is read as a result, and a result may answer a payout or a question.
+    /// [`Receiver::accept`](super::Receiver::accept) knows the URL; [`parse_as`](Self::parse_as) takes the kind.
     ///
     /// # Errors
     ///
@@ -156,16 +165,37 @@ impl Event {
     /// As for [`parse`](Self::parse). What cannot be read as that kind is [`Event::Unknown`].
     pub fn parse_as(kind: EventKind, body: &[u8]) -> Result<Self, DecodeError> {
         let raw = posted_any(body, MAX_DEPTH)?;
+        let result = || ResultEnvelope::parse(body).map(Self::Result);
+        let timeout = || QueueTimeout::of_any_shape(body, raw).map(Self::QueueTimeout);
         let read = match kind {
             EventKind::Stk => StkCallback::parse(body).map(Self::Stk),
-            EventKind::Result => ResultEnvelope::parse(body).map(Self::Result),
-            EventKind::QueueTimeout => QueueTimeout::of_any_shape(body, raw).map(Self::QueueTimeout),
+            EventKind::Payout => result().map(|event| event.with_purpose(RequestPurpose::Payout)),
+            EventKind::Question => result().map(|event| event.with_purpose(RequestPurpose::Question)),
+            EventKind::Result => result(),
+            EventKind::PayoutTimeout => timeout().map(|event| event.with_purpose(RequestPurpose::Payout)),
+            EventKind::QuestionTimeout => timeout().map(|event| event.with_purpose(RequestPurpose::Question)),
+            EventKind::QueueTimeout => timeout(),
             EventKind::C2bValidation => C2bNotice::validation(body).map(Self::C2b),
             EventKind::C2bConfirmation => C2bNotice::confirmation(body).map(Self::C2b),
             EventKind::C2b => C2bNotice::read(C2bStage::Unclear, body).map(Self::C2b),
             EventKind::Unknown => return Self::unknown(raw, None),
         };
         read.or_else(|problem| Self::unknown(raw, Some(problem)))
+    }
+
+    /// Recognises what came to the result URL of a request for this purpose.
+    #[cfg(feature = "crypto")]
+    pub(super) fn parse_for(purpose: RequestPurpose, body: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self::parse(body)?.with_purpose(purpose))
+    }
+
+    /// Events of other kinds have no such purpose.
+    fn with_purpose(self, purpose: RequestPurpose) -> Self {
+        match self {
+            Self::Result(result) => Self::Result(result.with_purpose(purpose)),
+            Self::QueueTimeout(timeout) => Self::QueueTimeout(timeout.with_purpose(purpose)),
+            Self::Stk(_) | Self::C2b(_) | Self::Unknown(_) => self,
+        }
     }
 
     fn unknown(raw: &str, problem: Option<DecodeError>) -> Result<Self, DecodeError> {
@@ -180,8 +210,16 @@ impl Event {
     pub fn kind(&self) -> EventKind {
         match self {
             Self::Stk(_) => EventKind::Stk,
-            Self::Result(_) => EventKind::Result,
-            Self::QueueTimeout(_) => EventKind::QueueTimeout,
+            Self::Result(result) => match result.purpose() {
+                Some(RequestPurpose::Payout) => EventKind::Payout,
+                Some(RequestPurpose::Question) => EventKind::Question,
+                None => EventKind::Result,
+            },
+            Self::QueueTimeout(timeout) => match timeout.purpose() {
+                Some(RequestPurpose::Payout) => EventKind::PayoutTimeout,
+                Some(RequestPurpose::Question) => EventKind::QuestionTimeout,
+                None => EventKind::QueueTimeout,
+            },
             Self::C2b(notice) => match notice.stage {
                 C2bStage::Validation => EventKind::C2bValidation,
                 C2bStage::Confirmation => EventKind::C2bConfirmation,
@@ -191,18 +229,30 @@ impl Event {
         }
     }
 
-    /// The same for every delivery of the same news, and for the two ways in which one payment can be told; different for
-    /// all else. See the [module's page](super) for how it makes a settlement happen once.
+    /// The key of what it reports, wherever that is reported: the key under which money is settled once. It is the same for
+    /// the callback of a push and the C2B confirmation of the same payment. See the [module's page](super).
     #[must_use]
     pub fn dedup_key(&self) -> DedupKey {
         DedupKey::of(self)
     }
 
-    /// The same, for a table of all that came: news that names nothing, such as a timeout without ids, is told apart by the
-    /// reference of its URL.
+    /// The key of this event at the URL of this reference: the key of a table of all that came.
+    ///
+    /// The reference is a part of it: what was posted to the URL of another attempt does not use up the key of the true
+    /// event.
+    ///
+    /// ```
+    /// use daraja::webhook::{Event, EventKind};
+    ///
+    /// let result = br#"{"Result":{"ResultCode":1,"OriginatorConversationID":"supplier-7"}}"#;
+    /// let event = Event::parse_as(EventKind::Payout, result)?;
+    /// assert_eq!(event.dedup_key().as_str(), "payout:supplier-7:1");
+    /// assert_eq!(event.dedup_key_at("p-1042").as_str(), "p-1042 payout:supplier-7:1");
+    /// # Ok::<(), daraja::Error>(())
+    /// ```
     #[must_use]
     pub fn dedup_key_at(&self, reference: impl AsRef<str>) -> DedupKey {
-        self.dedup_key().at(reference.as_ref(), self)
+        self.dedup_key().at(reference.as_ref())
     }
 
     /// What of its body may be stored, to be read again with [`parse_as`](Self::parse_as): all of it, but of a queue timeout,
@@ -303,9 +353,13 @@ impl From<C2bNotice> for Event {
 
 impl EventKind {
     /// Every kind.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 11] = [
         Self::Stk,
+        Self::Payout,
+        Self::Question,
         Self::Result,
+        Self::PayoutTimeout,
+        Self::QuestionTimeout,
         Self::QueueTimeout,
         Self::C2bValidation,
         Self::C2bConfirmation,
@@ -318,7 +372,11 @@ impl EventKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stk => "stk",
+            Self::Payout => "payout",
+            Self::Question => "question",
             Self::Result => "result",
+            Self::PayoutTimeout => "payout-timeout",
+            Self::QuestionTimeout => "question-timeout",
             Self::QueueTimeout => "timeout",
             Self::C2bValidation => "c2b-validation",
             Self::C2bConfirmation => "c2b-confirmation",

@@ -46,14 +46,21 @@ pub struct Expected {
 }
 
 /// How a delivery differs from what was asked.
+///
+/// Of several differences the first one counts: another short code, another push or another account, the amount, the payer.
+/// So money under another account is never taken for a part of the amount that is due for this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mismatch {
-    /// It is about another push, account or short code, or tells of no payment at all: it must change nothing.
+    /// It is about money to another short code, about another push that was not paid, or about no payment at all: it must
+    /// change nothing.
     Request,
     /// Money came in at the URL of this attempt, for another push than the one whose id is stored: one whose answer was
     /// lost, perhaps. The receipt is worth keeping: the money is there.
     OtherPush,
+    /// Money came in, under another account: the customer mistyped it, or pays for something else. Keep the receipt and find
+    /// out whose it is: the money is there.
+    Account,
     /// Money came in, but not this amount, or it is not told which. The receipt is worth keeping: the money is there.
     Amount {
         /// What was asked.
@@ -84,7 +91,20 @@ impl Expected {
     }
 
     /// What the payment is for. Only the notice of a payment to a PayBill tells it, as the customer typed it: capitals and
-    /// spaces around it are not compared. Without it, a notice of the same amount could be anybody's.
+    /// spaces around it are not compared, all else is. Money under another account came in all the same:
+    /// [`Mismatch::Account`]. Without it, a notice of the same amount could be anybody's.
+    ///
+    /// ```
+    /// use daraja::{Shillings, webhook::{Event, EventKind, Expected, Mismatch}};
+    ///
+    /// let notice = br#"{"TransID":"RKL51ZDR4F","TransAmount":"500.00","BusinessShortCode":"600966","BillRefNumber":"INV 001"}"#;
+    /// let event = Event::parse_as(EventKind::C2bConfirmation, notice)?;
+    /// let asked = Expected::new(Shillings::new(500)?).account("INV-001".parse()?).short_code("600966".parse()?);
+    /// let mismatch = event.expect(&asked).unwrap_err();
+    /// assert_eq!(mismatch, Mismatch::Account);
+    /// assert!(mismatch.is_about_money()); // KES 500 are in your account: find out whose they are
+    /// # Ok::<(), daraja::Error>(())
+    /// ```
     pub fn account(mut self, account: AccountReference) -> Self {
         self.account = Some(account);
         self
@@ -123,12 +143,12 @@ impl Expected {
     fn compare_notice(&self, notice: &C2bNotice) -> Result<Option<ReceiptNumber>, Mismatch> {
         // A question tells of no money, neither of the right amount nor of a wrong one.
         let receipt = notice.proof().ok_or(Mismatch::Request)?;
-        let typed = notice.reference.as_deref().unwrap_or_default().trim();
-        if self.account.as_ref().is_some_and(|account| !account.as_str().eq_ignore_ascii_case(typed)) {
-            return Err(Mismatch::Request);
-        }
         if self.short_code.is_some() && self.short_code != notice.short_code {
             return Err(Mismatch::Request);
+        }
+        let typed = notice.reference.as_deref().unwrap_or_default().trim();
+        if self.account.as_ref().is_some_and(|account| !account.as_str().eq_ignore_ascii_case(typed)) {
+            return Err(Mismatch::Account);
         }
         self.compare_money(notice.amount, notice.payer.as_ref())?;
         Ok(Some(receipt))
@@ -151,7 +171,7 @@ impl Mismatch {
     pub fn is_about_money(&self) -> bool {
         match self {
             Self::Request => false,
-            Self::OtherPush | Self::Amount { .. } | Self::Payer => true,
+            Self::OtherPush | Self::Account | Self::Amount { .. } | Self::Payer => true,
         }
     }
 }
@@ -161,6 +181,7 @@ impl fmt::Display for Mismatch {
         match self {
             Self::Request => f.write_str("the delivery is about another request"),
             Self::OtherPush => f.write_str("money came in for another push than the one that was accepted"),
+            Self::Account => f.write_str("money came in under another account than was asked"),
             Self::Amount { asked, told: Some(told) } => write!(f, "KES {told} came in where KES {asked} was asked"),
             Self::Amount { asked, told: None } => {
                 write!(f, "it is not told how much came in where KES {asked} was asked")

@@ -74,7 +74,7 @@ pub struct Entry {
 pub enum Finished {
     /// It was.
     First,
-    /// The same news was finished before, by an event at another URL.
+    /// The same payment was finished before, by an event at another URL.
     Before,
 }
 
@@ -115,9 +115,9 @@ impl State {
 }
 
 impl Stored {
-    /// What is finished with it: the news, wherever it was told.
+    /// What is finished with it: money that came in, whichever URL reports it; all else at this URL only.
     fn news(&self) -> DedupKey {
-        self.key.at(&self.reference, &self.event)
+        if self.key.is_receipt() { self.key.clone() } else { self.key.at(&self.reference) }
     }
 }
 
@@ -204,8 +204,8 @@ impl Entry {
         &self.stored.key
     }
 
-    /// Whether the same news was not finished before, at another URL. If it was, the money is booked: book it no second
-    /// time, and close this attempt as paid by that receipt.
+    /// Whether the same payment was not finished before, at another URL. If it was, the money is recorded: do not record it a
+    /// second time, and close this attempt as paid by that receipt. All but money that came in is news at each URL.
     #[must_use]
     pub fn is_news(&self) -> bool {
         !self.handle.lock().finished.contains(&self.stored.news())

@@ -33,23 +33,28 @@
 //!
 //! # Once
 //!
-//! A delivery can come twice, and one payment can be told twice: by the callback of its push, and by a C2B confirmation.
-//! [`Event::dedup_key`] is the same for both. Let the database keep it unique, and insert it **in the same transaction as
-//! the work**: a key that is stored before its work is a payment lost when the program dies in between, and one that is
-//! stored after it is a payment settled twice.
+//! A delivery can come twice, and two events can report one payment: the callback of its push, and a C2B confirmation.
+//! So there are two keys:
+//!
+//! - [`Event::dedup_key_at`] is the key of the table of all that came. The reference of the URL is a part of it, and so is the
+//!   purpose of the URL of a result or a queue timeout: what was posted to another URL does not use up the key of the true
+//!   event.
+//! - [`Event::dedup_key`] is the key under which money is settled, the same for both events of one payment. Let the database
+//!   keep it unique, and insert it **in the same transaction as the work**: a key that is stored before its work is a payment
+//!   lost when the program dies in between, and one that is stored after it is a payment settled twice.
 //!
 //! ```sql
 //! CREATE TABLE inbox (dedup_key TEXT PRIMARY KEY, reference TEXT, kind TEXT, body TEXT); -- what came: Event::dedup_key_at
-//! CREATE TABLE settled (dedup_key TEXT PRIMARY KEY, reference TEXT);                     -- what was booked: Event::dedup_key
+//! CREATE TABLE settled (dedup_key TEXT PRIMARY KEY, reference TEXT);                     -- what was recorded: Event::dedup_key
 //!
 //! BEGIN;
-//! INSERT INTO settled VALUES ($1, $2) ON CONFLICT DO NOTHING; -- no row inserted: the money is booked, book it no second time
+//! INSERT INTO settled VALUES ($1, $2) ON CONFLICT DO NOTHING; -- no row inserted: the money is recorded, do not record it again
 //! UPDATE attempts SET paid_by = $1 WHERE reference = $2;      -- in both cases: this attempt is over
 //! COMMIT;
 //! ```
 //!
-//! Insert the key only after [`Event::expect`] has found that the event is about that attempt. Without a database, a
-//! [`Journal`] keeps what was accepted until it is done.
+//! Insert the key only after [`Event::expect`], or the payout that it was read for, has found that the event is about that
+//! attempt. Without a database, a [`Journal`] keeps what was accepted until it is done.
 
 mod ack;
 mod dedup;

@@ -3,7 +3,10 @@
 use std::{fmt, net::IpAddr};
 
 use super::{Event, EventKind, MAX_BODY_BYTES, ProxyHeader, Purpose, Reference, SignedUrls, Sources};
-use crate::error::{DecodeError, mask_id};
+use crate::{
+    error::{DecodeError, mask_id},
+    initiated::RequestPurpose,
+};
 
 /// Takes deliveries from any web framework: checks address and signed path, then reads the body.
 ///
@@ -124,8 +127,9 @@ impl Receiver {
 
     /// Checks and reads a delivery. Store the event, answer with [`Event::ack`], and work afterwards.
     ///
-    /// What comes to a timeout URL is a queue timeout, whatever it looks like, and never a result; a payment to a PayBill is
-    /// confirmed only at its own URL.
+    /// The purpose of the URL chooses the reader. What comes to a timeout URL is a queue timeout, whatever it looks like, and
+    /// never a result; what comes to a question's URL is the result of no payout, and the other way round; a payment to a
+    /// PayBill is confirmed only at its own URL.
     ///
     /// # Errors
     ///
@@ -183,8 +187,11 @@ impl Receiver {
             return Err(Refused::TooLarge);
         }
         let event = match purpose {
-            Purpose::Stk | Purpose::Result => Event::parse(delivery.body),
-            Purpose::Timeout => Event::parse_as(EventKind::QueueTimeout, delivery.body),
+            Purpose::Stk => Event::parse(delivery.body),
+            Purpose::Payout => Event::parse_for(RequestPurpose::Payout, delivery.body),
+            Purpose::PayoutTimeout => Event::parse_as(EventKind::PayoutTimeout, delivery.body),
+            Purpose::Question => Event::parse_for(RequestPurpose::Question, delivery.body),
+            Purpose::QuestionTimeout => Event::parse_as(EventKind::QuestionTimeout, delivery.body),
             Purpose::C2bValidation => Event::parse_as(EventKind::C2bValidation, delivery.body),
             Purpose::C2bConfirmation => Event::parse_as(EventKind::C2bConfirmation, delivery.body),
         };

@@ -53,16 +53,20 @@ pub struct SignedUrls {
     accepts: Vec<hmac::Key>,
 }
 
-/// What a callback URL is for.
+/// What a callback URL is for. The signature covers it: a URL of one purpose is none of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Purpose {
-    /// What became of an STK push: `stk`.
+    /// Callbacks of STK pushes: `stk`.
     Stk,
-    /// What became of a payout, a question or a reversal: `result`.
-    Result,
-    /// That such a request timed out in Daraja's queue: `timeout`.
-    Timeout,
+    /// Results of money that leaves, which are payouts and reversals: `payout`.
+    Payout,
+    /// Queue timeouts of these: `payout-timeout`.
+    PayoutTimeout,
+    /// Answers to questions, which are transaction status and account balance: `question`.
+    Question,
+    /// Queue timeouts of these: `question-timeout`.
+    QuestionTimeout,
     /// Whether a payment to a PayBill or till may be made: `validation`.
     C2bValidation,
     /// That one was made: `confirmation`.
@@ -70,15 +74,25 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 5] = [Self::Stk, Self::Result, Self::Timeout, Self::C2bValidation, Self::C2bConfirmation];
+    const ALL: [Self; 7] = [
+        Self::Stk,
+        Self::Payout,
+        Self::PayoutTimeout,
+        Self::Question,
+        Self::QuestionTimeout,
+        Self::C2bValidation,
+        Self::C2bConfirmation,
+    ];
 
     /// The word that stands for it in URLs. None of them is one that Daraja refuses.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stk => "stk",
-            Self::Result => "result",
-            Self::Timeout => "timeout",
+            Self::Payout => "payout",
+            Self::PayoutTimeout => "payout-timeout",
+            Self::Question => "question",
+            Self::QuestionTimeout => "question-timeout",
             Self::C2bValidation => "validation",
             Self::C2bConfirmation => "confirmation",
         }
@@ -88,11 +102,14 @@ impl Purpose {
     pub(super) fn takes(self, kind: EventKind) -> bool {
         match kind {
             EventKind::Stk => self == Self::Stk,
-            EventKind::Result => self == Self::Result,
-            EventKind::QueueTimeout => matches!(self, Self::Result | Self::Timeout),
+            EventKind::Payout => self == Self::Payout,
+            EventKind::PayoutTimeout => matches!(self, Self::Payout | Self::PayoutTimeout),
+            EventKind::Question => self == Self::Question,
+            EventKind::QuestionTimeout => matches!(self, Self::Question | Self::QuestionTimeout),
             EventKind::C2bValidation => self == Self::C2bValidation,
             EventKind::C2bConfirmation => self == Self::C2bConfirmation,
-            EventKind::C2b => false,
+            // What only a body without a verified URL is.
+            EventKind::Result | EventKind::QueueTimeout | EventKind::C2b => false,
             EventKind::Unknown => true,
         }
     }
@@ -186,7 +203,8 @@ impl SignedUrls {
         Ok(Self { bases, signs: key(&secret.into())?, accepts: Vec::new() })
     }
 
-    /// Takes URLs of this purpose from another base: `base/reference/mac`.
+    /// Takes URLs of this purpose from another base: `base/reference/mac`. Two purposes may have one base: the signatures
+    /// keep them apart.
     ///
     /// ```
     /// # use daraja::webhook::{Purpose, SignedUrls};
@@ -226,22 +244,31 @@ impl SignedUrls {
         self.url(Purpose::Stk, reference)
     }
 
-    /// Where Daraja shall tell what became of a payout, a question or a reversal.
+    /// Where Daraja reports how money that leaves ended, by a payout or a reversal, and that the request timed out in its
+    /// queue.
+    ///
+    /// ```
+    /// # use daraja::webhook::SignedUrls;
+    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+    /// let reference = "payout-1042".parse()?;
+    /// let (payout, question) = (urls.payout(&reference), urls.question(&reference));
+    /// assert!(payout.result().as_str().starts_with("https://shop.example/daraja/payout/payout-1042/"));
+    /// assert!(payout.timeout().as_str().starts_with("https://shop.example/daraja/payout-timeout/payout-1042/"));
+    ///
+    /// // One reference does for the payout and for all questions about it: their URLs are apart.
+    /// assert!(question.result().as_str().starts_with("https://shop.example/daraja/question/payout-1042/"));
+    /// # Ok::<(), daraja::Error>(())
+    /// ```
     #[must_use]
-    pub fn result(&self, reference: &Reference) -> Url {
-        self.url(Purpose::Result, reference)
+    pub fn payout(&self, reference: &Reference) -> ResultUrls {
+        ResultUrls::new(self.url(Purpose::Payout, reference), self.url(Purpose::PayoutTimeout, reference))
     }
 
-    /// Where Daraja shall tell that it timed out in its queue.
+    /// Where Daraja answers a question (transaction status, account balance), and reports that the question timed out in
+    /// its queue. No money moves by what comes there, and no payout is settled by it as if it were its own result.
     #[must_use]
-    pub fn timeout(&self, reference: &Reference) -> Url {
-        self.url(Purpose::Timeout, reference)
-    }
-
-    /// Both, for a request of the initiator family.
-    #[must_use]
-    pub fn results(&self, reference: &Reference) -> ResultUrls {
-        ResultUrls::new(self.result(reference), self.timeout(reference))
+    pub fn question(&self, reference: &Reference) -> ResultUrls {
+        ResultUrls::new(self.url(Purpose::Question, reference), self.url(Purpose::QuestionTimeout, reference))
     }
 
     /// Where Daraja shall ask whether a payment to a PayBill or till may be made. It is registered once, not for each

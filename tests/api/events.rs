@@ -1,7 +1,7 @@
 //! Every fixture through the one parser for everything inbound, and what it concludes: no more than the parser of its kind.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -10,7 +10,10 @@ use daraja::{
     c2b::C2bNotice,
     webhook::{
         Event,
-        EventKind::{self, C2b, C2bConfirmation, C2bValidation, QueueTimeout, Result as Answer, Stk, Unknown},
+        EventKind::{
+            self, C2b, C2bConfirmation, C2bValidation, Payout, PayoutTimeout, Question, QuestionTimeout, QueueTimeout,
+            Result as Answer, Stk, Unknown,
+        },
     },
 };
 
@@ -188,10 +191,15 @@ fn a_stored_event_is_read_again_as_what_it_was() {
         }
         assert_eq!(again.kind(), kind, "{name}");
         assert_eq!(again.dedup_key(), event.dedup_key(), "{name}");
-        for kind in [C2bValidation, C2bConfirmation] {
+        for kind in [C2bValidation, C2bConfirmation, Payout, Question, PayoutTimeout, QuestionTimeout] {
             let event = Event::parse_as(kind, &body).unwrap();
             assert!([kind, Unknown].contains(&event.kind()), "{name}");
-            assert_eq!(Event::parse_as(event.kind(), &body).unwrap().dedup_key(), event.dedup_key(), "{name}");
+            let kind: EventKind = event.kind().to_string().parse().unwrap();
+            let again = Event::parse_as(kind, &body).unwrap();
+            assert_eq!((again.kind(), again.dedup_key()), (event.kind(), event.dedup_key()), "{name}");
+            if kind != Unknown {
+                assert_eq!(again, event, "{name}");
+            }
         }
     }
     assert!("something-new".parse::<EventKind>().is_err());
@@ -221,7 +229,19 @@ fn what_is_not_known_is_kept_verbatim() {
 #[test]
 fn no_debug_of_an_event_shows_a_number_a_name_or_a_credential() {
     for (_, name, body) in everything() {
-        let kinds = [Stk, Answer, QueueTimeout, C2bValidation, C2bConfirmation, C2b, Unknown];
+        let kinds = [
+            Stk,
+            Payout,
+            Question,
+            Answer,
+            PayoutTimeout,
+            QuestionTimeout,
+            QueueTimeout,
+            C2bValidation,
+            C2bConfirmation,
+            C2b,
+            Unknown,
+        ];
         let read = kinds.into_iter().map(|kind| Event::parse_as(kind, &body)).chain([Event::parse(&body)]);
         for read in read {
             let shown = match read {
@@ -300,6 +320,7 @@ fn the_keys_are_stable() {
         ("stk/callback/failed_1032_cancelled", "stk:ws_CO_061020261702341254708374149:1032"),
         ("b2c/result/paid_whole", "result:supplier-7-invoice-1042:0:UJ65WSR9W7"),
         ("b2c/result/failed_1_insufficient", "result:supplier-7-invoice-1042:1"),
+        ("b2c/result/unproven_zero_without_receipt", "result:supplier-7-invoice-1042:0:UJ65WSR9W7:unproven"),
         ("queue_timeout/echo_of_v3", "timeout:supplier-7-invoice-1042"),
         ("queue_timeout/ids_of_the_gateway_alone", "timeout:AG_20261006_20106e9209f64bebd05b"),
         ("c2b/whole", "c2b:UJ65WSR9W7"),
@@ -400,21 +421,40 @@ fn confirmations_without_a_receipt_do_not_share_a_key() {
 
 #[test]
 fn a_key_fits_a_column_of_240_characters() {
-    let id = "x".repeat(128);
-    let code = "9".repeat(60);
-    for body in [
-        format!(r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"{id}","ResultCode":"{code}"}}}}}}"#),
-        format!(
-            r#"{{"Result":{{"OriginatorConversationID":"{id}","ResultCode":"{code}","TransactionID":"UJ65WSR9W7"}}}}"#
-        ),
-        format!(
-            r#"{{"Result":{{"OriginatorConversationID":"{id}","ResultCode":0,"TransactionID":"U{}"}}}}"#,
-            "J".repeat(31)
-        ),
-        format!(r#"{{"CommandID":"x","OriginatorConversationID":"{id}"}}"#),
-    ] {
-        assert_ne!(Event::parse(body.as_bytes()).unwrap().kind(), Unknown, "{body}");
-        assert!(key(&body).len() <= 240, "{} characters: {body}", key(&body).len());
+    // The longest ids, codes and references that there are, and nearly the longest.
+    for less in [0, 1, 60] {
+        let id = "x".repeat(128 - less);
+        let code = "9".repeat(80 - less);
+        let result = |code: &str, transaction: &str| {
+            format!(
+                r#"{{"Result":{{"OriginatorConversationID":"{id}","ResultCode":"{code}","TransactionID":"{transaction}"}}}}"#
+            )
+        };
+        let zero = result("0", &format!("U{}", "J".repeat(31)));
+        let timeout = format!(r#"{{"CommandID":"x","OriginatorConversationID":"{id}"}}"#);
+        for (kind, body) in [
+            (Stk, format!(r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"{id}","ResultCode":"{code}"}}}}}}"#)),
+            (Answer, result(&code, "UJ65WSR9W7")),
+            (Payout, result(&code, "UJ65WSR9W7")),
+            (Question, result(&code, "UJ65WSR9W7")),
+            (Payout, result(&"é".repeat(80), "")),
+            (Payout, zero.clone()),
+            (Question, zero),
+            (QueueTimeout, timeout.clone()),
+            (QuestionTimeout, timeout),
+        ] {
+            let event = Event::parse_as(kind, body.as_bytes()).unwrap();
+            assert_eq!(event.kind(), kind, "{body}");
+            let keys = ["a".repeat(64), "b".repeat(64), "a".repeat(63), "a".to_owned(), "a".repeat(1_000)]
+                .map(|reference| event.dedup_key_at(reference).to_string());
+            for key in keys.iter().chain([&event.dedup_key().to_string()]) {
+                assert!(key.chars().count() <= 240, "{} characters: {key}", key.chars().count());
+                assert!(key.contains(kind.as_str()), "{key}");
+            }
+            // What is cut is digested, so that no two are the same.
+            let all: BTreeSet<_> = keys.iter().collect();
+            assert_eq!(all.len(), keys.len(), "{keys:?}");
+        }
     }
 }
 
@@ -486,7 +526,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn news_that_names_nothing_is_told_apart_by_the_reference_of_its_url() {
+fn each_url_has_keys_of_its_own() {
     let key =
         |kind, body: &str, reference: &str| Event::parse_as(kind, body.as_bytes()).unwrap().dedup_key_at(reference);
     for (kind, body) in [
@@ -494,15 +534,75 @@ fn news_that_names_nothing_is_told_apart_by_the_reference_of_its_url() {
         (Answer, r#"{"Result":{"ResultCode":2001}}"#),
         (Unknown, "{}"),
         (C2bConfirmation, r#"{"TransID":"0"}"#),
-    ] {
-        assert_ne!(key(kind, body, "a"), key(kind, body, "b"), "{body}");
-        assert_eq!(key(kind, body, "a"), key(kind, body, "a"), "{body}");
-    }
-    for (kind, body) in [
         (QueueTimeout, r#"{"ConversationID":"AG_1"}"#),
+        (Payout, r#"{"Result":{"ResultCode":2001,"ConversationID":"AG_1"}}"#),
         (C2bConfirmation, r#"{"TransID":"UJ65WSR9W7"}"#),
         (Stk, r#"{"CheckoutRequestID":"ws_CO_1","ResultCode":1032}"#),
     ] {
-        assert_eq!(key(kind, body, "a"), Event::parse_as(kind, body.as_bytes()).unwrap().dedup_key(), "{body}");
+        assert_ne!(key(kind, body, "a"), key(kind, body, "b"), "{body}");
+        assert_eq!(key(kind, body, "a"), key(kind, body, "a"), "{body}");
+        let read = Event::parse_as(kind, body.as_bytes()).unwrap();
+        assert_eq!(key(kind, body, "a").to_string(), format!("a {}", read.dedup_key()));
+        // Where it is settled, the URL does not matter.
+        assert_eq!(read.dedup_key(), Event::parse_as(kind, body.as_bytes()).unwrap().dedup_key(), "{body}");
+    }
+}
+
+#[test]
+fn the_same_body_at_the_url_of_another_purpose_has_another_key() {
+    for body in [
+        r#"{"Result":{"ResultCode":1,"OriginatorConversationID":"own-1"}}"#.to_owned(),
+        result("0", "UJ65WSR9W7", "UJ65WSR9W7"),
+        result("0", "UJ65WSR9W7", ""),
+    ] {
+        let keys: BTreeSet<_> = [Payout, Question, Answer, PayoutTimeout, QuestionTimeout, QueueTimeout]
+            .map(|kind| Event::parse_as(kind, body.as_bytes()).unwrap().dedup_key())
+            .into();
+        assert_eq!(keys.len(), 6, "{body}: {keys:?}");
+    }
+}
+
+#[test]
+fn what_proves_nothing_does_not_use_up_the_key_of_what_proves_it() {
+    let parameters = |all: &[(&str, &str)]| {
+        let all: Vec<_> = all.iter().map(|(key, value)| format!(r#"{{"Key":"{key}","Value":"{value}"}}"#)).collect();
+        format!(
+            r#"{{"Result":{{"ResultCode":0,"OriginatorConversationID":"own-1","TransactionID":"UJ65WSR9W7",
+            "ResultParameters":{{"ResultParameter":[{}]}}}}}}"#,
+            all.join(",")
+        )
+    };
+    let failure = |receipt: &str| result("1", "", receipt);
+    let completed = ("TransactionStatus", "Completed");
+    for (kind, proof, unproven) in [
+        // A payout: without a receipt, with another one than the transaction's, with none that can be read.
+        (Payout, result("0", "UJ65WSR9W7", "UJ65WSR9W7"), result("0", "UJ65WSR9W7", "")),
+        (Payout, result("0", "UJ65WSR9W7", "UJ65WSR9W7"), result("0", "UJ65WSR9W7", "UJ65WSR9W8")),
+        (Payout, result("0", "UJ65WSR9W7", "UJ65WSR9W7"), result("0", "UJ65WSR9W7", "0")),
+        (Payout, result("0", "", "UJ65WSR9W7"), result("0", "UJ65WSR9W7", "")),
+        (Payout, result("0", "", "UJ65WSR9W7"), result("0", "", "")),
+        (Answer, result("0", "UJ65WSR9W7", "UJ65WSR9W7"), result("0", "UJ65WSR9W7", "")),
+        // A failure, and one that holds a receipt: the second asks for a person.
+        (Payout, failure(""), failure("UJ65WSR9W7")),
+        // A reversal that does not name the payment.
+        (Payout, parameters(&[("OriginalTransactionID", "UJ65WSR9W8")]), parameters(&[("OriginalTransactionID", "0")])),
+        (Payout, parameters(&[("OriginalTransactionID", "UJ65WSR9W8")]), parameters(&[])),
+        // A transaction that is not completed yet, and a balance without an account.
+        (
+            Question,
+            parameters(&[completed, ("ReceiptNo", "UJ65WSR9W8")]),
+            parameters(&[("TransactionStatus", "Pending"), ("ReceiptNo", "UJ65WSR9W8")]),
+        ),
+        (Question, parameters(&[completed, ("ReceiptNo", "UJ65WSR9W8")]), parameters(&[completed])),
+        (
+            Question,
+            parameters(&[("AccountBalance", "Utility Account|KES|1.00|1.00|0.00|0.00")]),
+            parameters(&[("AccountBalance", "?")]),
+        ),
+    ] {
+        let key = |body: &str| Event::parse_as(kind, body.as_bytes()).unwrap().dedup_key().to_string();
+        assert!(!key(&proof).contains("unproven"), "{}", key(&proof));
+        assert_eq!(key(&unproven).ends_with(":unproven"), true, "{}", key(&unproven));
+        assert_ne!(key(&proof), key(&unproven));
     }
 }

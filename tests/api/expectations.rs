@@ -58,6 +58,7 @@ const NO_MONEY: Verdict = Ok(None);
 const REQUEST: Verdict = Err(Mismatch::Request);
 const OTHER_PUSH: Verdict = Err(Mismatch::OtherPush);
 const OTHER_PAYER: Verdict = Err(Mismatch::Payer);
+const OTHER_ACCOUNT: Verdict = Err(Mismatch::Account);
 
 #[test]
 fn a_callback_is_compared_by_id_amount_and_payer() {
@@ -156,6 +157,7 @@ fn a_mismatch_says_whether_money_came_in() {
     for (mismatch, is_about_money, words) in [
         (Mismatch::Request, false, "the delivery is about another request"),
         (Mismatch::OtherPush, true, "money came in for another push than the one that was accepted"),
+        (Mismatch::Account, true, "money came in under another account than was asked"),
         (Mismatch::Amount { asked, told }, true, "KES 5.00 came in where KES 500.00 was asked"),
         (Mismatch::Amount { asked, told: None }, true, "it is not told how much came in where KES 500.00 was asked"),
         (Mismatch::Payer, true, "the money came from another number than was asked"),
@@ -203,14 +205,15 @@ fn a_confirmation_is_compared_by_the_account_that_was_typed() {
         ("INV-001", PAID),
         ("inv-001", PAID),
         (" INV-001 ", PAID),
-        ("INV-002", REQUEST),
-        ("INV-0011", REQUEST),
-        ("INV 001", REQUEST),
-        ("", REQUEST),
+        ("INV-002", OTHER_ACCOUNT),
+        ("INV-0011", OTHER_ACCOUNT),
+        ("INV 001", OTHER_ACCOUNT),
+        ("INV001", OTHER_ACCOUNT),
+        ("", OTHER_ACCOUNT),
     ] {
         assert_eq!(compare(C2bConfirmation, &typed(account), &of_account()), expected, "{account}");
     }
-    assert_eq!(compare(C2bConfirmation, &notice("500.00", ""), &of_account()), REQUEST);
+    assert_eq!(compare(C2bConfirmation, &notice("500.00", ""), &of_account()), OTHER_ACCOUNT);
     assert_eq!(compare(C2bConfirmation, &typed("INV-002"), &asked()), PAID);
     // A callback does not tell it.
     assert_eq!(compare(Stk, &paid(ID, "500", PAYER), &of_account()), PAID);
@@ -227,4 +230,36 @@ fn a_confirmation_of_money_that_somebody_else_got_is_about_another_request() {
     assert_eq!(compare(C2bConfirmation, &to("600967"), &asked()), PAID);
     // A callback does not tell it.
     assert_eq!(compare(Stk, &paid(ID, "500", PAYER), &ours()), PAID);
+}
+
+#[test]
+fn money_under_a_mistyped_account_is_money_all_the_same() {
+    let told = |code: &str, account: &str, amount: &str, payer: &str| {
+        notice(amount, payer).replace('}', &format!(r#","BusinessShortCode":"{code}","BillRefNumber":"{account}"}}"#))
+    };
+    let ours = || asked().account("INV-001".parse().unwrap()).short_code("600966".parse().unwrap());
+    let (right, other) = ("2547 ***** 149", "2547 ***** 126");
+    for (body, expected) in [
+        (told("600966", "INV-001", "500.00", right), PAID),
+        (told("600966", "INV 001", "500.00", right), OTHER_ACCOUNT),
+        // Of several differences the account counts before the amount, which counts before the payer: money of another account
+        // must not be taken for a part of what is due for this one.
+        (told("600966", "INV 001", "5.00", other), OTHER_ACCOUNT),
+        (told("600966", "INV-001", "5.00", other), amount(Some(500))),
+        (told("600966", "INV-001", "500.00", other), OTHER_PAYER),
+        // Only another short code says that it is not our money.
+        (told("600967", "INV-001", "500.00", right), REQUEST),
+        (told("600967", "INV 001", "5.00", other), REQUEST),
+    ] {
+        let verdict = compare(C2bConfirmation, &body, &ours());
+        assert_eq!(verdict, expected, "{body}");
+        let is_about_money = verdict.err().map(|mismatch| mismatch.is_about_money());
+        assert_eq!(is_about_money, expected.err().map(|expected| expected != Mismatch::Request), "{body}");
+    }
+    // A question whether it may be paid is no money under any account.
+    let question = told("600966", "INV 001", "500.00", right);
+    assert_eq!(compare(C2bValidation, &question, &ours()), REQUEST);
+    // Without a short code to compare it is taken for our money.
+    let unbound = asked().account("INV-001".parse().unwrap());
+    assert_eq!(compare(C2bConfirmation, &told("600967", "INV 001", "500.00", right), &unbound), OTHER_ACCOUNT);
 }

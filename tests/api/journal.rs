@@ -8,7 +8,10 @@ use std::{
 
 use daraja::webhook::{
     Entry, Event,
-    EventKind::{self, C2bConfirmation, QueueTimeout, Result as Answer, Stk, Unknown},
+    EventKind::{
+        self, C2bConfirmation, Payout, PayoutTimeout, Question, QuestionTimeout, QueueTimeout, Result as Answer, Stk,
+        Unknown,
+    },
     Finished, Journal, Unfinished,
 };
 use tempfile::TempDir;
@@ -243,6 +246,69 @@ async fn one_payment_told_at_two_urls_is_finished_once() {
     journal.close().await.unwrap();
     drop((journal, unfinished));
     assert_eq!(desk.given().await, []);
+}
+
+const SUCCESS: &str = r#"{"Result":{"ResultCode":0,"OriginatorConversationID":"own-1","TransactionID":"UJ65WSR9W7",
+    "ResultParameters":{"ResultParameter":[{"Key":"TransactionReceipt","Value":"UJ65WSR9W7"}]}}}"#;
+
+#[tokio::test]
+async fn what_came_for_a_purpose_comes_back_after_a_restart_for_that_purpose() {
+    let desk = Desk::new();
+    let (journal, unfinished) = desk.open();
+    let kinds = [Payout, Question, Answer, PayoutTimeout, QuestionTimeout, QueueTimeout];
+    // One body at one reference: the purposes alone keep the events apart.
+    for kind in kinds {
+        store(&journal, "p-1042", kind, SUCCESS).await.unwrap();
+    }
+    journal.close().await.unwrap();
+    drop((journal, unfinished));
+    for word in ["payout", "question", "result", "payout-timeout", "question-timeout", "timeout"] {
+        assert!(desk.text().contains(&format!(r#""kind":"{word}""#)), "{word}");
+    }
+    let (_journal, mut unfinished) = desk.open();
+    for kind in kinds {
+        let entry = next(&mut unfinished).await.unwrap();
+        assert_eq!((entry.reference(), entry.event().kind()), ("p-1042", kind));
+        if let Event::Result(result) = entry.event() {
+            let readings = (result.b2c().is_some(), result.transaction_status().is_some());
+            // Its receipt says that it is no answer to a question.
+            assert_eq!(readings, (kind != Question, false), "{kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_success_without_a_receipt_does_not_hide_the_one_with_it() {
+    let desk = Desk::new();
+    let (journal, mut unfinished) = desk.open();
+    let bare = r#"{"Result":{"ResultCode":0,"OriginatorConversationID":"own-1","TransactionID":"UJ65WSR9W7"}}"#;
+    for body in [bare, SUCCESS, bare, SUCCESS] {
+        store(&journal, "p-1042", Payout, body).await.unwrap();
+    }
+    let mut paid = Vec::new();
+    for _ in 0..2 {
+        let entry = next(&mut unfinished).await.unwrap();
+        let Event::Result(result) = entry.event() else { panic!("a result") };
+        paid.push(matches!(result.b2c().unwrap().outcome, daraja::B2cOutcome::Paid(_)));
+        assert_eq!(entry.finish(), Finished::First);
+    }
+    assert_eq!(paid, [false, true]);
+    assert!(is_empty(&mut unfinished).await);
+}
+
+#[tokio::test]
+async fn a_result_at_the_url_of_another_payout_does_not_hide_it_at_its_own() {
+    let desk = Desk::new();
+    let (journal, mut unfinished) = desk.open();
+    for (reference, kind) in [("other", Payout), ("own", Question), ("own", Payout)] {
+        store(&journal, reference, kind, SUCCESS).await.unwrap();
+    }
+    for expected in [("other", Payout), ("own", Question), ("own", Payout)] {
+        let entry = next(&mut unfinished).await.unwrap();
+        assert_eq!((entry.reference(), entry.event().kind()), expected);
+        assert!(entry.is_news(), "{expected:?}");
+        assert_eq!(entry.finish(), Finished::First, "{expected:?}");
+    }
 }
 
 #[tokio::test]

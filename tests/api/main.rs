@@ -24,6 +24,7 @@ mod numbers;
 mod payout;
 mod payout_reports;
 mod payout_walk;
+mod purposes;
 mod queue_timeout;
 mod receiver;
 mod result_codes;

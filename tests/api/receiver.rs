@@ -6,7 +6,9 @@ use daraja::{
     Kes, Settings,
     webhook::{
         Delivery, Event,
-        EventKind::{self, C2bConfirmation, C2bValidation, QueueTimeout, Result as Answer, Stk, Unknown},
+        EventKind::{
+            self, C2bConfirmation, C2bValidation, Payout, PayoutTimeout, Question, QuestionTimeout, Stk, Unknown,
+        },
         Receiver, Reference, Refused, SignedUrls, Sources,
     },
 };
@@ -35,13 +37,16 @@ fn safaricom() -> IpAddr {
     "196.201.214.200".parse().unwrap()
 }
 
-fn urls() -> [(&'static str, Url); 5] {
+fn urls() -> [(&'static str, Url); 7] {
     let (receiver, reference) = (receiver(), reference());
     let urls = receiver.urls();
+    let (payout, question) = (urls.payout(&reference), urls.question(&reference));
     [
         ("stk", urls.stk(&reference)),
-        ("result", urls.result(&reference)),
-        ("timeout", urls.timeout(&reference)),
+        ("payout", payout.result().clone()),
+        ("payout-timeout", payout.timeout().clone()),
+        ("question", question.result().clone()),
+        ("question-timeout", question.timeout().clone()),
         ("validation", urls.c2b_validation(&reference)),
         ("confirmation", urls.c2b_confirmation(&reference)),
     ]
@@ -74,11 +79,11 @@ fn each_url_takes_what_it_is_for_and_nothing_else() {
         ),
         // A request that comes back is a timeout, wherever.
         (
-            "result",
+            "payout",
             [
                 MISPLACED,
-                Ok(Answer),
-                Ok(QueueTimeout),
+                Ok(Payout),
+                Ok(PayoutTimeout),
                 MISPLACED,
                 unknown.clone(),
                 unknown.clone(),
@@ -87,7 +92,21 @@ fn each_url_takes_what_it_is_for_and_nothing_else() {
             ],
         ),
         // A timeout is one, whatever it looks like.
-        ("timeout", [(); 8].map(|()| Ok(QueueTimeout))),
+        ("payout-timeout", [(); 8].map(|()| Ok(PayoutTimeout))),
+        (
+            "question",
+            [
+                MISPLACED,
+                Ok(Question),
+                Ok(QuestionTimeout),
+                MISPLACED,
+                unknown.clone(),
+                unknown.clone(),
+                unknown.clone(),
+                unknown.clone(),
+            ],
+        ),
+        ("question-timeout", [(); 8].map(|()| Ok(QuestionTimeout))),
         // Not even what a notice proves is read elsewhere; and a notice is what its URL says.
         (
             "validation",
@@ -116,6 +135,7 @@ fn each_url_takes_what_it_is_for_and_nothing_else() {
             ],
         ),
     ];
+    assert_eq!(table.len(), urls().len());
     for ((name, url), (purpose, verdicts)) in urls().iter().zip(table) {
         assert_eq!(*name, purpose);
         for (body, verdict) in bodies.into_iter().zip(verdicts) {
@@ -126,7 +146,7 @@ fn each_url_takes_what_it_is_for_and_nothing_else() {
 
 #[test]
 fn a_success_at_the_timeout_url_is_no_result_and_a_payment_at_the_validation_url_is_no_payment() {
-    let [_, _, (_, timeout), (_, validation), (_, confirmation)] = urls();
+    let [_, _, (_, timeout), _, _, (_, validation), (_, confirmation)] = urls();
     let read =
         |url: &Url, body: &str| receiver().accept(Delivery::new(safaricom(), url.path(), body.as_bytes())).unwrap().1;
     let Event::QueueTimeout(read_at_timeout) = read(&timeout, RESULT) else { panic!() };
@@ -150,7 +170,7 @@ fn what_came_to_the_timeout_url_keeps_no_credential_whatever_its_shape() {
         let (_, event) = receiver().accept(delivery).unwrap();
         assert!(matches!(event, Event::QueueTimeout(_)), "{event:?}");
         // The same body is the same news, and another one is not.
-        let key = |body: &str| Event::parse_as(QueueTimeout, body.as_bytes()).unwrap().dedup_key();
+        let key = |body: &str| Event::parse_as(PayoutTimeout, body.as_bytes()).unwrap().dedup_key();
         assert_eq!(event.dedup_key(), key(&body));
         assert_ne!(event.dedup_key(), key("[]"));
     }
@@ -341,8 +361,16 @@ fn the_variables_are_what_they_say() {
     let urls = receiver.urls();
     for (url, start) in [
         (urls.stk(&reference()), "https://shop.example/api/payments/callback/attempt-1042/"),
-        (urls.result(&reference()), "https://shop.example/api/b2c/result/attempt-1042/"),
-        (urls.timeout(&reference()), "https://shop.example/api/b2c/timeout/attempt-1042/"),
+        (urls.payout(&reference()).result().clone(), "https://shop.example/api/b2c/result/attempt-1042/"),
+        (urls.payout(&reference()).timeout().clone(), "https://shop.example/api/b2c/timeout/attempt-1042/"),
+        (
+            urls.question(&reference()).result().clone(),
+            "https://shop.example/api/payments/callback/question/attempt-1042/",
+        ),
+        (
+            urls.question(&reference()).timeout().clone(),
+            "https://shop.example/api/payments/callback/question-timeout/attempt-1042/",
+        ),
         (urls.c2b_validation(&reference()), "https://shop.example/api/payments/callback/validation/attempt-1042/"),
     ] {
         assert!(url.as_str().starts_with(start), "{url}");

@@ -1,7 +1,7 @@
 //! Callback URLs that nobody can guess: what is signed, what is accepted, and what is refused.
 
 use daraja::webhook::{
-    Purpose::{self, C2bConfirmation, C2bValidation, Result as Answer, Stk, Timeout},
+    Purpose::{self, C2bConfirmation, C2bValidation, Payout, PayoutTimeout, Question, QuestionTimeout, Stk},
     Reference, Refused, SignedUrls,
 };
 use url::Url;
@@ -10,10 +10,12 @@ const SECRET: &str = "kept in a vault, 32 characters or more";
 const OLDER: &str = "an older one, 32 characters or more too";
 
 /// HMAC-SHA256 of `daraja callback\n{purpose}\nattempt-1042`, computed by another program.
-const MACS: [(Purpose, &str, &str); 5] = [
+const MACS: [(Purpose, &str, &str); 7] = [
     (Stk, "stk", "6a4e621cab95fe99db563e65f7638ea4c2d9b3a0ed6cf7e7c035f1ad96c1242c"),
-    (Answer, "result", "15c3694495cb1defac1ef2653bf9bd8b5e6b13801bf338f8597c9dc0c557334e"),
-    (Timeout, "timeout", "7adfef0bf05fb66cf28cec1b8f759b811d031336ff597daef6f2986527b3f8b2"),
+    (Payout, "payout", "9a8bea1d7a2b7555684563f42d4d6fb76796ed03b3040ca9bd24ee51b6b18179"),
+    (PayoutTimeout, "payout-timeout", "eb748f2767596fe4d7256928d54dda6b273e03b093570d4b71f42766b4aec7de"),
+    (Question, "question", "8f9ca6da066474c2245637321e12401aee20de5fca8788860357d52fd90ce035"),
+    (QuestionTimeout, "question-timeout", "6c12a19d178d37ea0c591e2147941ddbb5fcdd62acfc30dcc4a2a4442564be2a"),
     (C2bValidation, "validation", "52b888e71aa5a4a7d5343336b682c1f8f32a402f19063f5f2615ac4da96a9096"),
     (C2bConfirmation, "confirmation", "f9e7d8f552c024bd7f0526250ab06687442e1ee2f06fa5d3abd3972c693c13ee"),
 ];
@@ -36,8 +38,10 @@ fn reference() -> Reference {
 fn url(urls: &SignedUrls, purpose: Purpose, reference: &Reference) -> Url {
     match purpose {
         Stk => urls.stk(reference),
-        Answer => urls.result(reference),
-        Timeout => urls.timeout(reference),
+        Payout => urls.payout(reference).result().clone(),
+        PayoutTimeout => urls.payout(reference).timeout().clone(),
+        Question => urls.question(reference).result().clone(),
+        QuestionTimeout => urls.question(reference).timeout().clone(),
         C2bValidation => urls.c2b_validation(reference),
         C2bConfirmation => urls.c2b_confirmation(reference),
         other => panic!("{other:?}"),
@@ -52,9 +56,6 @@ fn the_urls_are_the_golden_ones_and_are_accepted() {
         assert_eq!(url.as_str(), format!("https://shop.example/daraja/{word}/attempt-1042/{mac}"));
         assert_eq!(urls.verify(url.path()), Ok((purpose, reference())));
     }
-    let both = urls.results(&reference());
-    assert_eq!(both.result(), &urls.result(&reference()));
-    assert_eq!(both.timeout(), &urls.timeout(&reference()));
 }
 
 #[test]
@@ -89,9 +90,12 @@ fn a_signature_is_good_for_one_purpose_one_reference_and_one_secret() {
     assert_eq!(other.verify(urls.stk(&reference()).path()), Err(Refused::Signature));
     assert_eq!(urls.verify(other.stk(&reference()).path()), Err(Refused::Signature));
     // Bases that are one and the same keep purposes apart all the same.
-    let one = SignedUrls::new(base(), SECRET).unwrap().at(Stk, base()).unwrap().at(Answer, base()).unwrap();
-    assert_eq!(one.verify(one.stk(&reference()).path()), Ok((Stk, reference())));
-    assert_eq!(one.verify(one.result(&reference()).path()), Ok((Answer, reference())));
+    let one = MACS.iter().fold(urls, |urls, (purpose, _, _)| urls.at(*purpose, base()).unwrap());
+    for (purpose, _, mac) in MACS {
+        let url = url(&one, purpose, &reference());
+        assert_eq!(url.path(), format!("/daraja/attempt-1042/{mac}"));
+        assert_eq!(one.verify(url.path()), Ok((purpose, reference())));
+    }
 }
 
 #[test]
@@ -124,7 +128,7 @@ fn what_is_not_byte_by_byte_the_path_is_refused() {
         (good.replace("1042/", "1042//"), Refused::Path),
         (good.replace("stk/", "./stk/"), Refused::Path),
         (good.replace("stk/", "stk/./"), Refused::Path),
-        (good.replace("stk/", "result/../stk/"), Refused::Path),
+        (good.replace("stk/", "payout/../stk/"), Refused::Path),
         (good.replace("attempt-1042", ".."), Refused::Path),
         (good.to_uppercase(), Refused::Path),
         (good.replace("daraja", "Daraja"), Refused::Path),
@@ -176,7 +180,7 @@ fn a_secret_is_changed_without_losing_what_is_under_way() {
 #[test]
 fn a_base_may_be_the_beginning_of_another() {
     let urls = urls().at(Stk, base()).unwrap().at(C2bConfirmation, "https://shop.example/".parse().unwrap()).unwrap();
-    for reference in ["attempt-1042", "result", "timeout", "daraja", "stk", "validation", STK_MAC] {
+    for reference in ["attempt-1042", "payout", "question-timeout", "daraja", "stk", "validation", STK_MAC] {
         let reference: Reference = reference.parse().unwrap();
         for (purpose, _, _) in MACS {
             let url = url(&urls, purpose, &reference);
@@ -234,9 +238,9 @@ fn bases_are_http_urls_of_a_length_that_daraja_takes() {
     // At most 255 characters, with the longest reference and the longest purpose.
     let longest: Reference = "x".repeat(64).parse().unwrap();
     let of_length = |length: usize| format!("https://shop.example/{}", "p".repeat(length - 21));
-    let urls = new(&of_length(112)).unwrap();
-    assert_eq!(urls.c2b_confirmation(&longest).as_str().len(), 255);
-    assert!(new(&of_length(113)).is_err());
+    let urls = new(&of_length(108)).unwrap();
+    assert_eq!(urls.question(&longest).timeout().as_str().len(), 255);
+    assert!(new(&of_length(109)).is_err());
     assert_eq!(at(&of_length(125)).unwrap().stk(&longest).as_str().len(), 255);
     assert!(at(&of_length(126)).unwrap_err().to_string().contains("255"));
 }
@@ -271,7 +275,7 @@ proptest::proptest! {
         reference in "[A-Za-z0-9_-]{1,64}",
         base in "[ -~é]{0,20}",
         at in "[ -~é]{0,20}",
-        purpose in 0_usize..5,
+        purpose in 0_usize..7,
         secret in "[ -~]{32,80}",
     ) {
         let join = |path: &str| {

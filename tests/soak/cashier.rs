@@ -6,7 +6,10 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use daraja::{B2cPayment, NextStep, Payout, PayoutState, RetryPolicy, Shillings, Timestamp, webhook::Event};
+use daraja::{
+    B2cPayment, NextStep, Payout, PayoutState, RetryPolicy, Shillings, Timestamp, initiated::RequestPurpose,
+    webhook::Event,
+};
 use tokio::time::timeout;
 
 use crate::{
@@ -52,10 +55,10 @@ pub(crate) async fn pay_out(shop: Arc<Shop>, person: u64, mut dice: Dice) {
 
 async fn pay_one(shop: &Shop, person: u64, clock: FastClock, dice: &mut Dice) -> book::Payout {
     let mut mailbox = shop.mailbox();
-    let (payout_at, status_at) = (mailbox.open('P', None), mailbox.open('S', None));
+    let reference = mailbox.open('P', None);
     let amount = Shillings::new(u32::try_from(dice.roll(5_000)).expect("small") + 10).expect("an amount");
     let recipient = number(person, if dice.percent(3) { 94 } else { dice.pick(&RECIPIENTS) });
-    let urls = shop.urls().results(&payout_at);
+    let urls = shop.urls().payout(&reference);
     let payment = B2cPayment::new(&shop.initiator, shop.payout_code, recipient, amount, urls);
     let mut payout = Payout::new(payment.clone()).send_again_within(WINDOW);
     let started = Instant::now();
@@ -75,7 +78,7 @@ async fn pay_one(shop: &Shop, person: u64, clock: FastClock, dice: &mut Dice) ->
                 }
             }
             NextStep::AskStatus => {
-                let urls = shop.urls().results(&status_at);
+                let urls = shop.urls().question(&reference);
                 let query = payout.status_query(&shop.initiator, urls).expect("it carries its id");
                 let outcome = shop.client.send(&query).await;
                 payout.asked(&outcome, clock.now());
@@ -99,11 +102,14 @@ async fn listen(shop: &Shop, payout: &mut Payout, mailbox: &mut Mailbox<'_>, pau
     let Ok(Some((reference, event))) = timeout(pause, mailbox.posts.recv()).await else { return };
     let now = clock.now();
     let taken = match &event {
-        Event::QueueTimeout(notice) => payout.take_timeout(notice, now),
-        Event::Result(result) if reference.as_str().starts_with('P') => {
-            payout.take_result(&result.b2c().expect("a payout's result"), now)
+        Event::QueueTimeout(notice) if notice.purpose() == Some(RequestPurpose::Payout) => {
+            payout.take_timeout(notice, now)
         }
-        Event::Result(result) => payout.take_status(&result.transaction_status().expect("a status"), now),
+        Event::Result(result) => match (result.b2c(), result.transaction_status()) {
+            (Some(result), None) => payout.take_result(&result, now),
+            (None, Some(status)) => payout.take_status(&status, now),
+            _ => return shop.book.wrong(format!("{reference}: a result that is neither a payout's nor a status")),
+        },
         other => return shop.book.wrong(format!("{reference}: {:?} came to a payout", other.kind())),
     };
     if let Err(problem) = taken {

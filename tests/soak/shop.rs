@@ -232,7 +232,7 @@ impl Shop {
     async fn give_back(&self, receipt: ReceiptNumber, amount: Shillings) {
         let mut mailbox = self.mailbox();
         let reference = mailbox.open('R', None);
-        let (code, urls) = (self.merchant.short_code(), self.urls().results(&reference));
+        let (code, urls) = (self.merchant.short_code(), self.urls().payout(&reference));
         let reversal = Reversal::new(&self.initiator, code, receipt, amount, urls);
         let gone = match self.client.send(&reversal).await {
             Err(error) if !error.outcome_unknown() => Gone::NotSent,
@@ -251,7 +251,7 @@ impl Shop {
     async fn look_up(&self, receipt: ReceiptNumber, amount: Shillings) {
         let mut mailbox = self.mailbox();
         let reference = mailbox.open('T', None);
-        let (code, urls) = (self.merchant.short_code(), self.urls().results(&reference));
+        let (code, urls) = (self.merchant.short_code(), self.urls().question(&reference));
         let query = TransactionStatusQuery::by_receipt(&self.initiator, code, receipt, urls);
         if self.client.send(&query).await.is_err() {
             return;

@@ -29,8 +29,12 @@ const AGAIN: i64 = 15_000;
 
 /// The signed URLs, and the guide's bare ones, which settle nothing.
 pub(crate) fn routes() -> Router<App> {
-    [CALLBACK_PATH, RESULT_PATH, TIMEOUT_PATH].into_iter().fold(Router::new(), |router, path| {
+    let bases = [CALLBACK_PATH, RESULT_PATH, TIMEOUT_PATH].into_iter().fold(Router::new(), |router, path| {
         router.route(path, post(bare)).route(&format!("{path}/{{reference}}/{{mac}}"), post(signed))
+    });
+    // Answers to questions come below the first.
+    ["question", "question-timeout"].into_iter().fold(bases, |router, purpose| {
+        router.route(&format!("{CALLBACK_PATH}/{purpose}/{{reference}}/{{mac}}"), post(signed))
     })
 }
 
@@ -167,7 +171,7 @@ async fn try_settle(app: &App, reference: &Reference, key: &str, event: &Event) 
             let known = payouts::news(&mut tx, app, id, event).await? || refunds::news(&mut tx, app, id, event).await?;
             tx.commit().await?;
             if known {
-                payouts::begin_due(app, id.trim_end_matches("-q").to_owned());
+                payouts::begin_due(app, id.to_owned());
             } else {
                 tracing::error!(event = "callback.unknown", %reference, "news of something that is not in the database");
             }

@@ -61,7 +61,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
         (SUCCEEDED, "source", &["callback", "query", "admin"][..]),
         (FAILED, "reason", &["cancelled", "no_response", "not_sent"]),
         (SURPLUS, "reason", &["second_payment", "wrong_amount", "order_cancelled"]),
-        (RECEIVED, "kind", &["stk", "result", "timeout"]),
+        (RECEIVED, "kind", &["stk", "payout", "question", "payout-timeout", "question-timeout"]),
         (REFUSED, "status", &["403", "404", "400"]),
         (PAYOUTS_ENDED, "status", &["completed", "failed"]),
         (REFUNDS_ENDED, "outcome", &["reversed", "already_reversed", "paid_out", "by_word"]),

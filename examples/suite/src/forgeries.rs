@@ -42,14 +42,14 @@ pub fn forged_deliveries_are_refused_without_a_word(program: &Path) {
     let mac = |path: &str| path.rsplit('/').next().expect("a MAC").to_owned();
     let own = mac(&path);
     let of_other = mac(recipe.urls().stk(&reference("attempt-2")).path());
-    let of_result = mac(recipe.urls().result(&reference("attempt-1")).path());
+    let of_payout = mac(recipe.urls().payout(&reference("attempt-1")).result().path());
     let first = if own.starts_with('0') { "1" } else { "0" };
     let percent = format!("%{:02x}", own.as_bytes()[0]);
 
     for (what, forged) in [
         ("a wrong MAC", format!("/daraja/stk/attempt-1/{first}{}", &own[1..])),
         ("the MAC of another reference", format!("/daraja/stk/attempt-1/{of_other}")),
-        ("the MAC of another purpose", format!("/daraja/stk/attempt-1/{of_result}")),
+        ("the MAC of another purpose", format!("/daraja/stk/attempt-1/{of_payout}")),
         ("another reference", format!("/daraja/stk/attempt-2/{own}")),
         ("another purpose", format!("/daraja/result/attempt-1/{own}")),
         ("a MAC cut short", format!("/daraja/stk/attempt-1/{}", &own[..63])),

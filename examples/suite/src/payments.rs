@@ -45,7 +45,7 @@ async fn push(simulator: &Simulator, client: &Client, urls: &SignedUrls, asked: 
 async fn pay(simulator: &Simulator, client: &Client, urls: &SignedUrls, asked: &[(&str, Msisdn)]) {
     let (initiator, code) = (simulator.initiator(), simulator.b2c_short_code());
     for (name, supplier) in asked {
-        let (amount, urls) = (Shillings::new(10).expect("an amount"), urls.results(&reference(name)));
+        let (amount, urls) = (Shillings::new(10).expect("an amount"), urls.payout(&reference(name)));
         client.send(&B2cPayment::new(&initiator, code, *supplier, amount, urls)).await.expect("the payout is accepted");
     }
 }
@@ -78,7 +78,7 @@ pub fn payments_and_payouts_are_worked_on_once(program: &Path) {
 
         let (initiator, code) = (simulator.initiator(), simulator.b2c_short_code());
         let paid = &simulator.payouts()[0];
-        let question = urls.results(&reference("question"));
+        let question = urls.question(&reference("out"));
         let query = TransactionStatusQuery::by_receipt(&initiator, code, paid.receipt, question);
         client.send(&query).await.expect("the question is accepted");
 
@@ -87,11 +87,13 @@ pub fn payments_and_payouts_are_worked_on_once(program: &Path) {
         for (name, _) in customers {
             assert_eq!(disk.kinds(name).into_iter().collect::<Vec<_>>(), ["stk"], "{name}");
         }
-        for name in ["out", "refused", "out-twice", "out-early", "question"] {
-            assert_eq!(disk.kinds(name).into_iter().collect::<Vec<_>>(), ["result"], "{name}");
+        for name in ["refused", "out-twice", "out-early"] {
+            assert_eq!(disk.kinds(name).into_iter().collect::<Vec<_>>(), ["payout"], "{name}");
         }
+        // One reference does for a payout and for the questions about it.
+        assert_eq!(disk.kinds("out").into_iter().collect::<Vec<_>>(), ["payout", "question"]);
         for name in ["echo", "envelope", "ids"] {
-            assert_eq!(disk.kinds(name).into_iter().collect::<Vec<_>>(), ["timeout"], "{name}");
+            assert_eq!(disk.kinds(name).into_iter().collect::<Vec<_>>(), ["payout-timeout"], "{name}");
         }
         disk.assert_each_finished_once();
         assert!(!disk.text.contains("SecurityCredential"), "an echoed credential is on the disk");
@@ -128,9 +130,9 @@ pub fn a_replay_is_answered_and_changes_nothing(program: &Path) {
 pub fn news_that_nobody_knows_is_kept(program: &Path) {
     let setup = Setup::of(program);
     let recipe = setup.start();
-    let url = recipe.urls().result(&reference("new"));
+    let payout = recipe.urls().payout(&reference("new"));
     let body = r#"{"responseHeader":{"responseCode":"0"},"payer":"PLANTED NAME"}"#;
-    assert_eq!(post(recipe.address, url.path(), body).expect("an answer").status, 200);
+    assert_eq!(post(recipe.address, payout.result().path(), body).expect("an answer").status, 200);
     let disk = Disk::until_finished(&setup.journal(), 1);
     assert_eq!(disk.kinds("new").into_iter().collect::<Vec<_>>(), ["unknown"]);
     assert!(disk.text.contains("responseHeader"));

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use daraja::webhook::SignedUrls;
+use daraja::webhook::{Purpose, SignedUrls};
 use tempfile::TempDir;
 
 use crate::{Disk, post::post};
@@ -154,8 +154,12 @@ pub struct Recipe {
 impl Recipe {
     /// The URLs that it takes deliveries to.
     pub fn urls(&self) -> SignedUrls {
-        let base = format!("http://{}/daraja", self.address).parse().expect("a URL");
-        SignedUrls::new(base, SECRET).expect("a base and a secret")
+        let base = |path: &str| format!("http://{}/daraja/{path}", self.address).parse().expect("a URL");
+        let urls = SignedUrls::new(base("stk"), SECRET).expect("a base and a secret");
+        // As the variables above say.
+        [(Purpose::Stk, "stk"), (Purpose::Payout, "result"), (Purpose::PayoutTimeout, "timeout")]
+            .into_iter()
+            .fold(urls, |urls, (purpose, path)| urls.at(purpose, base(path)).expect("a base"))
     }
 
     /// The most memory that it ever held, in KiB.

@@ -5,7 +5,10 @@ use tokio::time::{Duration, timeout};
 
 use super::dropped_at;
 
-const BODY: &[u8] = br#"{"Body":{"stkCallback":{"CheckoutRequestID":"ws_CO_1","ResultCode":1032}}}"#;
+/// Money that came in: the only thing that is finished once for all URLs.
+const BODY: &[u8] =
+    br#"{"Body":{"stkCallback":{"CheckoutRequestID":"ws_CO_1","ResultCode":0,"CallbackMetadata":{"Item":[
+    {"Name":"MpesaReceiptNumber","Value":"UJ65WSR9W7"}]}}}}"#;
 
 #[tokio::test]
 async fn an_event_whose_storing_is_dropped_can_be_stored_again_and_is_handed_out_once() {

@@ -122,7 +122,7 @@ pub(crate) fn payment(daraja: &Daraja, id: &str, number: &str, amount: i64) -> R
     let reference: Reference = id.parse().map_err(invalid)?;
     let amount = u32::try_from(amount).ok().and_then(|amount| Shillings::new(amount).ok());
     let amount = amount.ok_or_else(|| Failure::invalid("INVALID_AMOUNT", "The amount is too large or too small."))?;
-    let urls = daraja.receiver.urls().results(&reference);
+    let urls = daraja.receiver.urls().payout(&reference);
     let number = number.parse().map_err(invalid)?;
     let payment = B2cPayment::new(&settings.initiator, settings.short_code, number, amount, urls);
     let checked = daraja::Operation::check(&payment, daraja.client.rules());

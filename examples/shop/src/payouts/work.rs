@@ -2,7 +2,7 @@
 
 use daraja::{
     NextStep, Payout, PayoutState,
-    webhook::{Event, Reference},
+    webhook::{Event, EventKind, Reference},
 };
 use sqlx::AnyConnection;
 
@@ -13,8 +13,6 @@ use crate::{app::App, db::now, metrics, refunds, reply::Failure};
 const ASKING: i64 = 60_000;
 /// Before one that cannot be read is looked at again, in milliseconds.
 const UNREADABLE: i64 = 3_600_000;
-/// The end of the reference of a question: its result must not be taken for the payout's own.
-const QUESTION: &str = "-q";
 
 /// Takes the next step in a task of its own.
 pub(crate) fn begin_due(app: &App, id: String) {
@@ -46,7 +44,7 @@ pub(crate) async fn work(app: &App, id: &str) -> Result<(), Failure> {
     let Some(settings) = &app.daraja.payouts else { return Err(super::not_set_up()) };
     match payout.next_step(now) {
         NextStep::Send | NextStep::SendAgainWithSameId => {
-            let urls = app.daraja.receiver.urls().results(&reference(id)?);
+            let urls = app.daraja.receiver.urls().payout(&reference(id)?);
             let dispatch = payout.begin(now).map_err(broken)?;
             store(&mut tx, app, &row, &payout).await?;
             // On the disk before it is on the wire.
@@ -58,7 +56,7 @@ pub(crate) async fn work(app: &App, id: &str) -> Result<(), Failure> {
             record(app, id, |payout| payout.sent(&outcome, app.daraja.client.now())).await
         }
         NextStep::AskStatus => {
-            let urls = app.daraja.receiver.urls().results(&reference(&format!("{id}{QUESTION}"))?);
+            let urls = app.daraja.receiver.urls().question(&reference(id)?);
             let Some(query) = payout.status_query(&settings.initiator, urls) else { return Ok(()) };
             set_due(&mut tx, id, ASKING).await?;
             tx.commit().await?;
@@ -168,20 +166,16 @@ fn tell(row: &Row, ended: Option<&'static str>) {
 }
 
 /// Takes what came to the URLs of a payout. `None` if the reference is none of a payout.
-pub(crate) async fn news(tx: &mut AnyConnection, app: &App, reference: &str, event: &Event) -> Result<bool, Failure> {
-    let (id, is_question) = match reference.strip_suffix(QUESTION) {
-        Some(id) => (id, true),
-        None => (reference, false),
-    };
+pub(crate) async fn news(tx: &mut AnyConnection, app: &App, id: &str, event: &Event) -> Result<bool, Failure> {
     let Some(row) = lock(&mut *tx, id).await? else { return Ok(false) };
     let mut payout = row.payout()?;
     let now = app.daraja.client.now();
     let taken = match event {
-        Event::Result(result) if is_question => {
+        Event::Result(result) if event.kind() == EventKind::Question => {
             result.transaction_status().map_or(Ok(()), |status| payout.take_status(&status, now))
         }
         Event::Result(result) => result.b2c().map_or(Ok(()), |result| payout.take_result(&result, now)),
-        Event::QueueTimeout(timeout) if !is_question => payout.take_timeout(timeout, now),
+        Event::QueueTimeout(timeout) if event.kind() == EventKind::PayoutTimeout => payout.take_timeout(timeout, now),
         _ => Ok(()),
     };
     if let Err(error) = taken {

@@ -104,7 +104,7 @@ fn request_of(app: &App, refund: &Refund) -> Result<Reversal, Failure> {
     let receipt = refund.receipt.parse().map_err(broken)?;
     let amount =
         u32::try_from(refund.amount).ok().and_then(|amount| Shillings::new(amount).ok()).ok_or_else(not_found)?;
-    let urls = app.daraja.receiver.urls().results(&reference);
+    let urls = app.daraja.receiver.urls().payout(&reference);
     // The money came in to the merchant's code, whatever the code is that payouts leave from.
     Ok(Reversal::new(&settings.initiator, app.daraja.merchant.short_code(), receipt, amount, urls))
 }

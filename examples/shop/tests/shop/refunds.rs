@@ -65,9 +65,9 @@ async fn a_payment_is_given_back_by_a_reversal_and_once() {
 /// What came to the signed URL of a refund, as Daraja would tell it.
 async fn told(world: &World, refund: &str, result: Value) -> u16 {
     let base: url::Url = format!("{}/api/payments/b2c/result", world.shop.base).parse().unwrap();
-    let urls = SignedUrls::new(base.clone(), SECRET).unwrap().at(Purpose::Result, base).unwrap();
-    let url = urls.result(&refund.parse().unwrap());
-    Ask::new("POST", url.path()).json(&json!({"Result": result})).send(&world.shop.base).await.status
+    let urls = SignedUrls::new(base.clone(), SECRET).unwrap().at(Purpose::Payout, base).unwrap();
+    let urls = urls.payout(&refund.parse().unwrap());
+    Ask::new("POST", urls.result().path()).json(&json!({"Result": result})).send(&world.shop.base).await.status
 }
 
 /// A payment whose refund is under way, and whose reversal never reached Daraja, which nobody knows: the refund's id.
