@@ -31,6 +31,7 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     fmt,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -41,8 +42,10 @@ use tokio::{sync::Notify, time::Instant};
 use url::Url;
 
 use crate::{
-    Client, Credentials, Environment, Merchant, Msisdn, Shillings, StkCallback, client::ClientBuilder, clock::Clock,
-    webhook::Inbox,
+    Client, Credentials, Environment, Merchant, Msisdn, Shillings,
+    client::ClientBuilder,
+    clock::Clock,
+    webhook::{self, Inbox, Receiver, SAFARICOM},
 };
 
 mod builder;
@@ -249,8 +252,8 @@ impl Simulator {
         Merchant::till(STORE.parse().expect("a short code"), TILL.parse().expect("a till number"), PASSKEY)
     }
 
-    /// A callback URL that it accepts. In process nothing is posted to it: see [`deliver_to`](Self::deliver_to) and
-    /// [`next_callback`](Self::next_callback).
+    /// A callback URL that it accepts. It is not signed, and in process nothing is posted to it:
+    /// [`next_callback`](Self::next_callback) gives what would be, and [`deliver_to`](Self::deliver_to) wants signed URLs.
     ///
     /// # Panics
     ///
@@ -308,13 +311,45 @@ impl Simulator {
         desk::answer(self, request)
     }
 
-    /// Delivers callbacks into an inbox when they are due. The future never ends: drop it when enough was delivered.
-    pub async fn deliver_to(&self, inbox: &Inbox) -> Infallible {
+    /// Delivers callbacks when they are due, as the route behind their URLs would: the receiver takes them from one of
+    /// Safaricom's addresses, at the path of the push's URL, and what it accepts goes into the inbox with its reference.
+    ///
+    /// So the push needs a URL of this receiver: [`callback_url`](Self::callback_url) is not signed, and what comes to it is
+    /// refused. The future never ends: drop it when enough was delivered.
+    ///
+    /// ```
+    /// use daraja::{
+    ///     Shillings, StkPush,
+    ///     simulator::Simulator,
+    ///     webhook::{Inbox, Receiver, Reference, SignedUrls},
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> daraja::Result<()> {
+    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+    /// let (receiver, inbox) = (Receiver::new(urls), Inbox::new());
+    /// let (simulator, attempt) = (Simulator::new(), Reference::random());
+    /// let (merchant, url) = (simulator.merchant(), receiver.urls().stk(&attempt));
+    /// let push = StkPush::new(&merchant, "254708374149".parse()?, Shillings::new(500)?, "INV-001".parse()?, url);
+    /// let accepted = simulator.client().send(&push).await?;
+    ///
+    /// let daraja = simulator.client();
+    /// let settled = tokio::select! {
+    ///     settled = daraja.wait_for_payment(&merchant, &accepted.checkout_request_id).inbox(&inbox).at(&attempt) => settled?,
+    ///     never = simulator.deliver_to(&receiver, &inbox) => match never {},
+    /// };
+    /// assert_eq!(settled.source, daraja::stk::Source::Callback);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn deliver_to(&self, receiver: &Receiver, inbox: &Inbox) -> Infallible {
         loop {
-            let delivery = self.next_delivery(Mail::Callback).await;
-            match StkCallback::parse(&delivery.body) {
-                Ok(callback) => inbox.deliver(callback),
-                Err(error) => tracing::error!(%error, "the simulator wrote a callback that cannot be read"),
+            let posted = self.next_callback().await;
+            // The path stands in the URL as Daraja would post to it.
+            let path = posted.url.parse().map(|url: Url| url.path().to_owned()).unwrap_or_default();
+            match receiver.accept(webhook::Delivery::new(IpAddr::from(SAFARICOM[0]), &path, &posted.body)) {
+                Ok((reference, event)) => inbox.deliver(&reference, event),
+                Err(refused) => tracing::error!(%refused, "the receiver refused a callback of the simulator"),
             }
         }
     }

@@ -80,7 +80,7 @@ pub use self::{
     signed_url::{Purpose, SignedUrls},
     source::{ProxyHeader, SAFARICOM, Sources},
 };
-pub(crate) use inbox::Listener;
+pub(crate) use inbox::{Arrival, Listener};
 
 /// The largest body that is read, in bytes: let your framework read no more. Real ones have about 600 to 1 500.
 pub const MAX_BODY_BYTES: usize = crate::wire::MAX_BYTES;
