@@ -29,9 +29,7 @@
 
 use std::{
     collections::HashMap,
-    convert::Infallible,
     fmt,
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -41,12 +39,7 @@ use http::{Request, Response};
 use tokio::{sync::Notify, time::Instant};
 use url::Url;
 
-use crate::{
-    Client, Credentials, Environment, Merchant, Msisdn, Shillings,
-    client::ClientBuilder,
-    clock::Clock,
-    webhook::{self, Inbox, Receiver, SAFARICOM},
-};
+use crate::{Client, Credentials, Environment, Merchant, Msisdn, Shillings, client::ClientBuilder, clock::Clock};
 
 mod builder;
 mod credential;
@@ -309,49 +302,6 @@ impl Simulator {
     #[must_use]
     pub fn handle(&self, request: &Request<Bytes>) -> Response<Bytes> {
         desk::answer(self, request)
-    }
-
-    /// Delivers callbacks when they are due, as the route behind their URLs would: the receiver takes them from one of
-    /// Safaricom's addresses, at the path of the push's URL, and what it accepts goes into the inbox with its reference.
-    ///
-    /// So the push needs a URL of this receiver: [`callback_url`](Self::callback_url) is not signed, and what comes to it is
-    /// refused. The future never ends: drop it when enough was delivered.
-    ///
-    /// ```
-    /// use daraja::{
-    ///     Shillings, StkPush,
-    ///     simulator::Simulator,
-    ///     webhook::{Inbox, Receiver, Reference, SignedUrls},
-    /// };
-    ///
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> daraja::Result<()> {
-    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
-    /// let (receiver, inbox) = (Receiver::new(urls), Inbox::new());
-    /// let (simulator, attempt) = (Simulator::new(), Reference::random());
-    /// let (merchant, url) = (simulator.merchant(), receiver.urls().stk(&attempt));
-    /// let push = StkPush::new(&merchant, "254708374149".parse()?, Shillings::new(500)?, "INV-001".parse()?, url);
-    /// let accepted = simulator.client().send(&push).await?;
-    ///
-    /// let daraja = simulator.client();
-    /// let settled = tokio::select! {
-    ///     settled = daraja.wait_for_payment(&merchant, &accepted.checkout_request_id).inbox(&inbox).at(&attempt) => settled?,
-    ///     never = simulator.deliver_to(&receiver, &inbox) => match never {},
-    /// };
-    /// assert_eq!(settled.source, daraja::stk::Source::Callback);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn deliver_to(&self, receiver: &Receiver, inbox: &Inbox) -> Infallible {
-        loop {
-            let posted = self.next_callback().await;
-            // The path stands in the URL as Daraja would post to it.
-            let path = posted.url.parse().map(|url: Url| url.path().to_owned()).unwrap_or_default();
-            match receiver.accept(webhook::Delivery::new(IpAddr::from(SAFARICOM[0]), &path, &posted.body)) {
-                Ok((reference, event)) => inbox.deliver(&reference, event),
-                Err(refused) => tracing::error!(%refused, "the receiver refused a callback of the simulator"),
-            }
-        }
     }
 
     /// Waits for the next delivery of this kind that is due, and takes it.

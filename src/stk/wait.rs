@@ -13,87 +13,18 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Merchant,
-    callback::{StkCallback, StkOutcome},
-    failure::{Source, StkFailure},
+    callback::StkOutcome,
+    failure::Source,
     query::{StkQuery, StkStatus},
+    settled::{Outcome, Payment, Settled},
 };
 use crate::{
-    CheckoutRequestId, Client, Kes, Msisdn, ReceiptNumber, ResultCode, RetryPolicy, Timestamp,
+    CheckoutRequestId, Client, ResultCode, RetryPolicy,
     clock::after,
     error::{Error, Result, StillPending},
     transport::BoxFuture,
     webhook::{Arrival, Inbox, Listener, Reference},
 };
-
-/// A payment whose end is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Settled {
-    /// Which push it was.
-    pub checkout_request_id: CheckoutRequestId,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// Who told.
-    pub source: Source,
-}
-
-/// How a payment ended. There is no third way, so a `match` needs no other arm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The money came in.
-    Paid(Payment),
-    /// No money came in.
-    Failed(StkFailure),
-}
-
-/// Money that came in. A query proves a payment but names neither receipt nor amount nor payer: these are `None` until
-/// the callback brings them, see [`Settled::attach`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Payment {
-    /// M-PESA's receipt.
-    pub receipt: Option<ReceiptNumber>,
-    /// What was paid. Compare it with what was asked.
-    pub amount: Option<Kes>,
-    /// Who paid.
-    pub payer: Option<Msisdn>,
-    /// When it was paid.
-    pub completed_at: Option<Timestamp>,
-}
-
-impl Settled {
-    /// Takes the receipt from a callback that came after a query had settled the payment. Nothing is settled again:
-    /// a failure stays a failure here, and a callback about another payment changes nothing.
-    ///
-    /// Answers whether the callback brought something new. A success that comes after a *failure* is not attached: it is
-    /// money received all the same, so record it and refund it or deliver.
-    ///
-    /// ```
-    /// # use daraja::{stk::Settled, StkCallback};
-    /// fn on_late_callback(settled: &mut Settled, callback: &StkCallback) {
-    ///     if settled.attach(callback) {
-    ///         // store settled.outcome's receipt with the order that is already paid
-    ///     }
-    /// }
-    /// ```
-    pub fn attach(&mut self, callback: &StkCallback) -> bool {
-        let (Outcome::Paid(payment), StkOutcome::Paid(told)) = (&mut self.outcome, &callback.outcome) else {
-            return false;
-        };
-        if callback.checkout_request_id != self.checkout_request_id || payment.receipt.is_some() {
-            return false;
-        }
-        *payment = Payment::from(told.clone());
-        true
-    }
-}
-
-impl From<super::StkPayment> for Payment {
-    fn from(told: super::StkPayment) -> Self {
-        let super::StkPayment { receipt, amount, payer, completed_at } = told;
-        Self { receipt: Some(receipt), amount, payer, completed_at }
-    }
-}
 
 impl Client {
     /// Waits until a payment is settled: by its callback, if an [`inbox`](Wait::inbox) and the [reference](Wait::at) of
@@ -105,9 +36,9 @@ impl Client {
     /// and nothing else. The wait compares no amount: compare [`Payment::amount`] with what was asked, or the event with
     /// [`Event::expect`](crate::webhook::Event::expect) before you deliver it.
     ///
-    /// Passing errors do not end the wait. Queries of all waits of this client and its
-    /// clones are spaced together, because Daraja counts them together: with many waits at once and no callbacks, a wait
-    /// may reach its deadline before its turn. [`ClientBuilder::query_spacing`](crate::client::ClientBuilder::query_spacing) sets the spacing.
+    /// Passing errors do not end the wait. Queries of all waits of this client and its clones are spaced together, because
+    /// Daraja counts them together: with many waits at once and no callbacks, a wait may reach its deadline before its turn.
+    /// [`ClientBuilder::query_spacing`](crate::client::ClientBuilder::query_spacing) sets the spacing.
     ///
     /// Dropping the wait loses nothing: wait again, with the same id.
     ///
@@ -189,9 +120,9 @@ impl<'a> Wait<'a> {
 
     /// Settles by a callback that was [delivered](Inbox::deliver) at this reference and names this push.
     ///
-    /// It is the reference whose [signed URL](crate::webhook::SignedUrls::stk) went into the push. A callback that names this push and
-    /// came to another URL is a [hint](Inbox::hint): it can be forged by whoever knows that URL. A callback at this
-    /// reference that names another push changes nothing here.
+    /// It is the reference whose signed URL went into the push, see `SignedUrls::stk`. A callback that names this push and
+    /// came to another URL is a [hint](Inbox::hint): anybody who knows that URL can forge it. A callback at this reference
+    /// that names another push changes nothing here. Without an [`inbox`](Self::inbox) the reference has no effect.
     pub fn at(mut self, reference: &'a Reference) -> Self {
         self.reference = Some(reference);
         self
@@ -231,20 +162,13 @@ impl<'a> Wait<'a> {
     async fn run(mut self) -> Result<Settled> {
         let deadline = after(Instant::now(), self.limit);
         let mut known = Known::default();
-        match timeout_at(deadline, self.ask_until_settled(&mut known)).await {
-            Ok((outcome, source)) => {
-                tracing::info!(?source, paid = matches!(outcome, Outcome::Paid(_)), "payment settled");
-                Ok(Settled { checkout_request_id: self.id.clone(), outcome, source })
-            }
-            Err(_) => {
-                let pending = StillPending::new(self.limit, known.last_error);
-                Err(Error::still_pending(if known.speaks_for_payment {
-                    pending.speaking_for_payment()
-                } else {
-                    pending
-                }))
-            }
-        }
+        let Ok((outcome, source)) = timeout_at(deadline, self.ask_until_settled(&mut known)).await else {
+            let pending = StillPending::new(self.limit, known.last_error);
+            let pending = if known.speaks_for_payment { pending.speaking_for_payment() } else { pending };
+            return Err(Error::still_pending(pending));
+        };
+        tracing::info!(?source, paid = matches!(outcome, Outcome::Paid(_)), "payment settled");
+        Ok(Settled { checkout_request_id: self.id.clone(), outcome, source })
     }
 
     async fn ask_until_settled(&mut self, known: &mut Known) -> (Outcome, Source) {
