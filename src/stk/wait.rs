@@ -177,15 +177,13 @@ impl<'a> Wait<'a> {
         loop {
             let settled = match self.news(listener.as_mut(), known).await {
                 News::Settled(outcome) => Some((outcome, Source::Callback)),
-                News::AskNow => {
-                    known.ask_now();
-                    None
-                }
+                News::Unsettled => None,
                 News::Answer(status) => self.evaluate(known, status),
             };
             if let Some(settled) = settled {
                 return settled;
             }
+            known.ask_now_if_in_doubt();
         }
     }
 
@@ -198,8 +196,8 @@ impl<'a> Wait<'a> {
             match first(next_arrival(listener.as_deref_mut()), answer.as_mut()).await {
                 Either::Left(arrival) => match known.hear(arrival) {
                     Some(outcome) => return News::Settled(outcome),
-                    None if asking.load(Ordering::Relaxed) => known.is_in_doubt = true,
-                    None => return News::AskNow,
+                    None if asking.load(Ordering::Relaxed) => {}
+                    None => return News::Unsettled,
                 },
                 Either::Right(status) => return Self::answered(listener, known, status),
             }
@@ -212,7 +210,6 @@ impl<'a> Wait<'a> {
             return News::Answer(status);
         };
         while let Some(arrival) = listener.look() {
-            known.is_in_doubt = true;
             if let Some(outcome) = known.hear(arrival) {
                 return News::Settled(outcome);
             }
@@ -258,9 +255,6 @@ impl<'a> Wait<'a> {
                 known.last_error = Some(error);
             }
         }
-        if std::mem::take(&mut known.is_in_doubt) {
-            known.ask_now();
-        }
         None
     }
 }
@@ -274,7 +268,7 @@ struct Known {
     last_error: Option<Error>,
     /// A callback reported a payment without proving it. A failure that queries report is not believed any more.
     speaks_for_payment: bool,
-    /// A callback came while a query was under way: its answer can be older than what the callback is about.
+    /// A callback settled nothing. A query is to be asked after it: the answer of one that was under way can be older.
     is_in_doubt: bool,
 }
 
@@ -289,6 +283,7 @@ impl Known {
             },
             Arrival::Hint(callback) => callback.outcome,
         };
+        self.is_in_doubt = true;
         if outcome.speaks_for_payment() && !self.speaks_for_payment {
             self.speaks_for_payment = true;
             tracing::warn!(
@@ -299,10 +294,12 @@ impl Known {
         None
     }
 
-    /// Makes the next query due now, if it is not overdue.
-    fn ask_now(&mut self) {
-        let now = Instant::now();
-        self.due = Some(self.due.map_or(now, |due| due.min(now)));
+    /// A query that is overdue keeps its place in the queue.
+    fn ask_now_if_in_doubt(&mut self) {
+        if std::mem::take(&mut self.is_in_doubt) {
+            let now = Instant::now();
+            self.due = Some(self.due.map_or(now, |due| due.min(now)));
+        }
     }
 }
 
@@ -315,8 +312,8 @@ struct Suspect {
 enum News {
     /// A callback settled the payment.
     Settled(Outcome),
-    /// A callback proved nothing.
-    AskNow,
+    /// A callback settled nothing.
+    Unsettled,
     Answer(Result<StkStatus>),
 }
 

@@ -673,8 +673,10 @@ async fn a_callback_that_comes_together_with_the_second_failure_is_heard_first()
     let (scripted, inbox) = (Scripted::new(vec![told(1032); 20]), Inbox::new());
     let client = scripted.builder().transport(Together(scripted.clone(), inbox.clone())).build().unwrap();
     let (merchant, id) = (merchant(), ID.parse().unwrap());
-    let settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).await;
+    let schedule = [15 * SECOND, 15 * SECOND, 1_000 * SECOND];
+    let settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).schedule(schedule).await;
     assert!(pending(settled).speaks_for_payment());
+    assert_eq!(scripted.calls().len(), 3, "one more, because of the callback");
 }
 
 #[tokio::test(start_paused = true)]
@@ -837,6 +839,35 @@ async fn a_hint_during_a_query_makes_the_wait_ask_again_as_soon_as_the_budget_al
         // The query of 15 s is not given up; the next one is due 13 s after it.
         assert_eq!((started.elapsed().as_secs(), scripted.calls().len()), (28, 2));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_that_is_overdue_keeps_its_place_in_the_queue_when_a_hint_comes() {
+    let id = |number: u32| -> CheckoutRequestId { format!("ws_CO_{number}").parse().unwrap() };
+    let scripted = Scripted::new(vec![refusal(500, "500.001.1001", "The transaction is being processed"); 3]);
+    let (client, merchant, inbox) = (scripted.client(), merchant(), Inbox::new());
+    let wait = |number: u32| {
+        let (client, merchant, inbox) = (client.clone(), merchant.clone(), inbox.clone());
+        async move {
+            let once = [SECOND * number];
+            let id = id(number);
+            let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).schedule(once);
+            wait.within(60 * SECOND).await
+        }
+    };
+    let hint = async {
+        // The first was asked at 1 s, so the others wait for their turn until 14 s.
+        sleep(10 * SECOND).await;
+        inbox.hint(callback("ws_CO_2", 1032, None));
+    };
+    let (first, second, third, ()) = tokio::join!(wait(1), wait(2), wait(3), hint);
+    assert!([first, second, third].into_iter().all(|settled| settled.unwrap_err().outcome_unknown()));
+    let asked: Vec<String> = scripted
+        .calls()
+        .iter()
+        .map(|call| serde_json::from_slice::<serde_json::Value>(call.body()).unwrap()["CheckoutRequestID"].to_string())
+        .collect();
+    assert_eq!(asked, [r#""ws_CO_1""#, r#""ws_CO_2""#, r#""ws_CO_3""#]);
 }
 
 #[tokio::test(start_paused = true)]
