@@ -18,13 +18,11 @@ mod envelope;
 mod failure;
 mod result;
 mod timeout;
-mod why;
 
 pub(crate) use envelope::{Envelope, Ids};
 pub use failure::{RequestFailure, RequestReason};
 pub use result::{RequestPurpose, ResultEnvelope, ResultKind};
 pub use timeout::{QueueTimeout, TimeoutShape};
-pub use why::Why;
 
 /// The API operator who asks, and the credential that proves it. Made on M-PESA's organisation portal, with the roles of
 /// what it is to ask for; it belongs to one short code.

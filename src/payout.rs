@@ -9,8 +9,9 @@ use crate::{
     Repeat, Result, ResultUrls, Shillings, ShortCode, StatusOutcome, Timestamp, TransactionState,
     TransactionStatusQuery, TransactionStatusResult,
     b2c::{B2cAccepted, B2cFailure, B2cOutcome, B2cPayment, B2cPayout, B2cResult, Order},
+    code::Why,
     error::{ApiError, Invalid},
-    initiated::{Accepted, RequestPurpose, Why},
+    initiated::{Accepted, RequestPurpose},
     operation::NotAfter,
     retry::REMEMBERED,
 };

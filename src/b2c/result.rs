@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::failure::B2cFailure;
 use crate::{
     ConversationId, Kes, OriginatorConversationId, Party, ReceiptNumber, ResultCode, Timestamp, Transaction,
+    code::Why,
     error::{DecodeError, redact},
-    initiated::{Envelope, Ids, Why},
+    initiated::{Envelope, Ids},
     wire::{Once, Told},
 };
 

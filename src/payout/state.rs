@@ -48,12 +48,12 @@ impl PayoutState {
 /// # let (daraja, initiator) = (simulator.client(), simulator.initiator());
 /// # let (code, amount) = (simulator.b2c_short_code(), Shillings::new(10)?);
 /// # let payment = B2cPayment::new(&initiator, code, "0712345678".parse()?, amount, simulator.result_urls());
-/// let mut payout = Payout::new(&payment);
+/// let mut payout = Payout::new(payment);
 /// assert_eq!(payout.next_step(daraja.now()), NextStep::Send);
-/// payout.begin(&payment, daraja.now())?;
-/// // It is under way: nobody else is to send it meanwhile.
+/// let dispatch = payout.begin(daraja.now())?;
+/// // It is under way: no other worker is to send it meanwhile.
 /// assert!(matches!(payout.next_step(daraja.now()), NextStep::Wait(_)));
-/// assert!(payout.begin(&payment, daraja.now()).is_err());
+/// assert!(payout.begin(daraja.now()).is_err());
 /// # Ok(())
 /// # }
 /// ```

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use daraja::{
     Advice, B2cOutcome, B2cReason, B2cResult, Kes, Party,
-    initiated::Why::{self, Contradicted, NoReceipt, UnknownCode, UnreadableReceipt},
+    code::Why::{self, Contradicted, NoReceipt, UnknownCode, UnreadableReceipt},
 };
 
 use crate::support::fixtures;

@@ -108,8 +108,8 @@ fn another_amount_of_a_payout_is_seen_and_its_row_is_read_again() {
     for amount in ["1000", "1000.00", "1e3"] {
         let payment: B2cPayment = payment();
         assert_eq!(payment.amount(), Shillings::new(10).unwrap());
-        let mut payout = Payout::new(&payment);
-        payout.begin(&payment, now).unwrap();
+        let mut payout = Payout::new(payment);
+        drop(payout.begin(now).unwrap());
         payout.take_result(&result("0", amount), now).unwrap();
         let other = Contradiction::OtherPayment(Some("UJ65WSR9W7".parse().unwrap()));
         assert_eq!(payout.contradictions(), [other], "{amount}");

@@ -65,7 +65,7 @@ fn no_reference_note_or_id_shows_a_number_or_a_name_by_debug() {
         ("document", format!("{:?}", IdDocument::new(IdKind::Passport, NUMBER).unwrap())),
         ("push", format!("{:?}", push.description(NUMBER.parse().unwrap()))),
         ("payment", format!("{:?}", payment())),
-        ("payout", format!("{:?}", Payout::new(&payment()))),
+        ("payout", format!("{:?}", Payout::new(payment()))),
         ("question", format!("{:?}", TransactionStatusQuery::by_id(&initiator(), code, &id, result_urls()))),
         ("balance", format!("{:?}", AccountBalanceQuery::new(&initiator(), code, result_urls()).remarks(note.clone()))),
         ("reversal", format!("{:?}", reversal.remarks(note).occasion(occasion))),

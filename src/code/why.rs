@@ -1,13 +1,13 @@
-//! Why a result settles nothing.
+//! Why a callback or a result settles nothing.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a result proves neither that the money moved nor that it did not. Do not pay again: ask Daraja.
+/// Why a callback or a result proves neither that the money moved nor that it did not. Do not pay again: ask Daraja.
 ///
 /// ```
-/// use daraja::{B2cOutcome, B2cResult, initiated::Why};
+/// use daraja::{B2cOutcome, B2cResult, code::Why};
 ///
 /// let result = B2cResult::parse(br#"{"Result":{"ResultCode":0,"ConversationID":"AG_1","ResultParameters":{"ResultParameter":[
 ///     {"Key":"TransactionReceipt","Value":"SG632NMUAB"},
