@@ -68,7 +68,21 @@ pub struct StkPayment {
     pub completed_at: Option<Timestamp>,
 }
 
-/// A callback that proves nothing: a zero code without a receipt, or a code that is not known to be final.
+/// A callback that proves neither a payment nor a failure.
+///
+/// Money may have come in all the same, above all if it [speaks for a payment](Self::speaks_for_payment): ask with an
+/// [`StkQuery`](super::StkQuery), keep the receipt, and do not ask the customer again.
+///
+/// ```
+/// use daraja::{StkCallback, StkOutcome, stk::WhyUnproven};
+///
+/// // A success whose metadata is missing. A query that reports a failure afterwards does not overrule it.
+/// let callback = StkCallback::parse(br#"{"Body":{"stkCallback":{"CheckoutRequestID":"ws_CO_1","ResultCode":0}}}"#)?;
+/// let StkOutcome::Unproven(unproven) = callback.outcome else { panic!("no receipt") };
+/// assert_eq!(unproven.why, WhyUnproven::NoReceipt);
+/// assert!(unproven.speaks_for_payment());
+/// # Ok::<(), daraja::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StkUnproven {
@@ -76,11 +90,44 @@ pub struct StkUnproven {
     pub code: ResultCode,
     /// Daraja's words.
     pub description: Box<str>,
+    /// Why nothing is proved.
+    pub why: WhyUnproven,
+    /// The receipt that stands beside a code that is no success. It proves nothing; keep it, to look the money up.
+    pub receipt: Option<ReceiptNumber>,
+}
+
+/// Why a report proves neither a payment nor a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WhyUnproven {
+    /// The code is a success, and no receipt came with it.
+    NoReceipt,
+    /// The code is a success, and what came as the receipt is none: `0`, for example, or 8 characters.
+    UnreadableReceipt,
+    /// The code is not known to be final, and no receipt came with it.
+    UnknownCode,
+    /// Two parts of the report cannot both be true: two different receipts, or anything that may be a receipt beside a
+    /// code that is no success.
+    Contradicted,
+}
+
+impl StkUnproven {
+    /// Whether the code is a success, or a receipt came, or anything that may be one.
+    ///
+    /// Then only a success settles the payment: a query that reports a failure afterwards does not.
+    #[must_use]
+    pub fn speaks_for_payment(&self) -> bool {
+        self.why != WhyUnproven::UnknownCode
+    }
 }
 
 impl fmt::Debug for StkUnproven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StkUnproven").field("code", &self.code).finish_non_exhaustive()
+        f.debug_struct("StkUnproven")
+            .field("code", &self.code)
+            .field("why", &self.why)
+            .field("receipt", &self.receipt)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,10 +148,18 @@ impl StkOutcome {
     /// nor a success that lacks its receipt, which only a query can settle.
     pub(crate) fn weight(&self) -> u8 {
         match self {
-            Self::Unproven(told) if !told.code.is_success() => 0,
+            Self::Unproven(told) if !told.speaks_for_payment() => 0,
             Self::Failed(_) => 1,
             Self::Unproven(_) => 2,
             Self::Paid(_) => 3,
+        }
+    }
+
+    pub(crate) fn speaks_for_payment(&self) -> bool {
+        match self {
+            Self::Paid(_) => true,
+            Self::Failed(_) => false,
+            Self::Unproven(told) => told.speaks_for_payment(),
         }
     }
 }
@@ -143,18 +198,24 @@ impl Read<'_> {
 /// Paid only with a zero code and a receipt that is not a dummy; failed only with a code that is known to be final.
 fn conclude(code: ResultCode, description: &str, items: Items<'_>) -> StkOutcome {
     let Items { receipt, amount, payer, completed_at } = items;
-    let receipt = Told::of(receipt);
-    let unproven = |code| StkOutcome::Unproven(StkUnproven { code, description: redact(description, 200).into() });
-    match (code.is_success(), receipt) {
+    let is_contradicted = matches!(receipt, Once::Contradicted);
+    let unproven = |code, why, receipt| {
+        StkOutcome::Unproven(StkUnproven { code, description: redact(description, 200).into(), why, receipt })
+    };
+    match (code.is_success(), Told::of(receipt)) {
         (true, Told::Receipt(receipt)) => {
             let (amount, payer) = (amount.given(), payer.given());
             StkOutcome::Paid(StkPayment { receipt, amount, payer, completed_at })
         }
-        (false, Told::Nothing) => {
-            StkFailure::known(code, description, Source::Callback).map_or_else(unproven, StkOutcome::Failed)
-        }
-        // A success without a receipt, or a failure with anything that may be one.
-        (true, Told::Nothing | Told::Rubbish) | (false, Told::Receipt(_) | Told::Rubbish) => unproven(code),
+        (true, Told::Nothing) => unproven(code, WhyUnproven::NoReceipt, None),
+        (true, Told::Rubbish) if is_contradicted => unproven(code, WhyUnproven::Contradicted, None),
+        (true, Told::Rubbish) => unproven(code, WhyUnproven::UnreadableReceipt, None),
+        (false, Told::Nothing) => match StkFailure::known(code, description, Source::Callback) {
+            Ok(failure) => StkOutcome::Failed(failure),
+            Err(code) => unproven(code, WhyUnproven::UnknownCode, None),
+        },
+        (false, Told::Receipt(receipt)) => unproven(code, WhyUnproven::Contradicted, Some(receipt)),
+        (false, Told::Rubbish) => unproven(code, WhyUnproven::Contradicted, None),
     }
 }
 
@@ -198,16 +259,26 @@ impl<'a> Items<'a> {
 mod tests {
     use super::*;
 
+    fn read(code: &str, receipt: &str) -> StkOutcome {
+        let items = format!(r#"{{"Item":[{{"Name":"MpesaReceiptNumber","Value":"{receipt}"}}]}}"#);
+        let body = format!(
+            r#"{{"stkCallback":{{"CheckoutRequestID":"ws_CO_1","ResultCode":{code},"CallbackMetadata":{items}}}}}"#
+        );
+        StkCallback::parse(body.as_bytes()).unwrap().outcome
+    }
+
     #[test]
     fn what_proves_nothing_weighs_less_than_a_failure_unless_it_speaks_for_a_payment() {
-        let weight = |code: &str, receipt: &str| {
-            let items = format!(r#"{{"Item":[{{"Name":"MpesaReceiptNumber","Value":"{receipt}"}}]}}"#);
-            let body = format!(
-                r#"{{"stkCallback":{{"CheckoutRequestID":"ws_CO_1","ResultCode":{code},"CallbackMetadata":{items}}}}}"#
-            );
-            StkCallback::parse(body.as_bytes()).unwrap().outcome.weight()
-        };
+        let weight = |code: &str, receipt: &str| read(code, receipt).weight();
         let rising = [weight("26", ""), weight("1032", ""), weight("0", ""), weight("0", "UJ65WSR9W7")];
         assert_eq!(rising, [0, 1, 2, 3]);
+        let outweigh_a_failure =
+            [("0", "UJ65WSR9"), ("1032", "UJ65WSR9W7"), ("1032", "UJ65WSR9"), ("26", "UJ65WSR9W7"), ("26", "UJ65WSR9")];
+        for (code, receipt) in outweigh_a_failure {
+            assert_eq!(weight(code, receipt), 2, "{code} {receipt}");
+            assert!(read(code, receipt).speaks_for_payment(), "{code} {receipt}");
+        }
+        assert!(read("0", "UJ65WSR9W7").speaks_for_payment());
+        assert!(!read("1032", "").speaks_for_payment() && !read("26", "").speaks_for_payment());
     }
 }

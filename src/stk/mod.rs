@@ -19,7 +19,7 @@ mod query;
 mod wait;
 
 pub(crate) use budget::QueryBudget;
-pub use callback::{StkCallback, StkOutcome, StkPayment, StkUnproven};
+pub use callback::{StkCallback, StkOutcome, StkPayment, StkUnproven, WhyUnproven};
 pub use failure::{Source, StkFailure, StkReason};
 #[cfg(feature = "simulator")]
 pub(crate) use push::{AcceptedBody, PUSH_PATH, PushBody};

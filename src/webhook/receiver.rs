@@ -129,13 +129,18 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// [`Refused`], whose [`status`](Refused::status) is all that the other side shall hear.
+    /// [`Refused`], whose [`status`](Refused::status) is all that the other side shall hear. The log line `delivery refused`
+    /// has the address of the connection (`peer`) and the one that the [`Sources`] see behind it (`client`).
     #[expect(clippy::needless_pass_by_value, reason = "a delivery is taken once")]
     pub fn accept(&self, delivery: Delivery<'_>) -> Result<(Reference, Event), Refused> {
         let outcome = self.read(&delivery);
         match &outcome {
             Ok((reference, event)) => tracing::info!(%reference, kind = event.kind().as_str(), "delivery accepted"),
-            Err(refused) => tracing::warn!(%refused, bytes = delivery.body.len(), "delivery refused"),
+            Err(refused) => {
+                let shown = |address: Option<IpAddr>| address.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
+                let (peer, client) = (shown(delivery.peer), shown(self.client_of(&delivery)));
+                tracing::warn!(%refused, %peer, %client, bytes = delivery.body.len(), "delivery refused");
+            }
         }
         outcome
     }
