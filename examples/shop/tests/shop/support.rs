@@ -19,6 +19,11 @@ use tokio::{
 use crate::database::Database;
 
 pub(crate) const ADMIN: (&str, &str) = ("first.admin@shop.example", "a-password-of-the-tests");
+const SECOND_ADMIN: &str = "a.second.admin@shop.example";
+/// What every shop of the tests sells.
+const PRODUCTS: &str = "INSERT INTO products (id, name, price) VALUES \
+    ('00000000-0000-4000-8000-0000000000c0', 'Coffee beans, 500 g', 850), \
+    ('00000000-0000-4000-8000-0000000000c1', 'Stamp', 1)";
 pub(crate) const SECRET: &str = "callbacks of the tests, of no use anywhere else";
 /// The number that approves.
 pub(crate) const PHONE: &str = "254708374149";
@@ -54,6 +59,8 @@ impl World {
         let served = simulator.serve("127.0.0.1:0").await.unwrap();
         let database = Database::fresh().await;
         let shop = Shop::start(&served, database.url(), options).await;
+        // A real shop begins without anything to sell.
+        database.execute(PRODUCTS).await;
         Self { simulator, served, database, shop }
     }
 
@@ -68,6 +75,24 @@ impl World {
         let token = self.shop.another_admin(email).await;
         self.database.execute("UPDATE users SET created_by = NULL, created_at = 0 WHERE role = 'admin'").await;
         token
+    }
+
+    /// An admin whom no other made, the same at each call.
+    pub(crate) async fn second_admin(&self) -> String {
+        let body = json!({"email": SECOND_ADMIN, "password": ADMIN.1});
+        let told = self.shop.post("/api/admins", &self.shop.admin().await, body).await;
+        assert!(matches!(told.status.as_u16(), 201 | 409), "{}", told.body);
+        self.database.execute("UPDATE users SET created_by = NULL, created_at = 0 WHERE role = 'admin'").await;
+        self.shop.log_in(SECOND_ADMIN, ADMIN.1).await
+    }
+
+    /// Settles a payment by a receipt: one admin enters it, another confirms it. How its order stands then.
+    pub(crate) async fn enter_receipt(&self, payment: &str, receipt: &str) -> Value {
+        let path = format!("/api/payments/{payment}/receipt");
+        let body = json!({"receipt": receipt, "reason": "The customer showed the SMS"});
+        self.shop.post(&path, &self.shop.admin().await, body).await.ok(202);
+        let body = json!({"receipt": receipt});
+        self.shop.post(&format!("{path}/confirm"), &self.second_admin().await, body).await.ok(200)
     }
 
     /// What is in the database, as one value.
@@ -132,7 +157,6 @@ impl Shop {
             format!("{callbacks}/api/payments/b2c/result").parse().unwrap(),
             format!("{callbacks}/api/payments/b2c/timeout").parse().unwrap(),
         );
-        let log = Log(NamedTempFile::new().unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
         command
             .env_clear()
@@ -144,6 +168,9 @@ impl Shop {
             .env("DATABASE_URL", database)
             .env("SHOP_ADDRESS", format!("127.0.0.1:{port}"))
             .env("SHOP_METRICS_ADDRESS", "127.0.0.1:0")
+            .env("SHOP_NAME", NAME)
+            .env("SHOP_PHONE", "0700 000 009")
+            .env("SHOP_EMAIL", "help@duka.example")
             .env("SHOP_JWT_SECRET", JWT_SECRET)
             .env("SHOP_ADMIN_EMAIL", ADMIN.0)
             .env("SHOP_ADMIN_PASSWORD", ADMIN.1)
@@ -152,7 +179,14 @@ impl Shop {
             .env("SHOP_LOGIN_RATE", "1000000")
             .env("SHOP_QUERY_SPACING_SECONDS", "0")
             .env("SHOP_LOG_FILTER", "warn,shop=info")
-            .envs(options.variables.iter().cloned())
+            .envs(options.variables.iter().cloned());
+        Self::launch(command, base).await
+    }
+
+    /// Starts a command that listens on a loopback address. `None` if it ends before it does.
+    pub(crate) async fn launch(mut command: Command, base: String) -> Option<Self> {
+        let log = Log(NamedTempFile::new().unwrap());
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.0.reopen().unwrap())
@@ -320,6 +354,7 @@ impl Shop {
     }
 }
 
+pub(crate) const NAME: &str = "Duka la Amina";
 pub(crate) const JWT_SECRET: &str = "tokens of the tests, of no use anywhere else";
 
 /// An answer.
