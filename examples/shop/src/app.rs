@@ -85,10 +85,8 @@ impl App {
         let header =
             |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
         // Callbacks are outside of every limit but their own.
-        let routes = callbacks::routes()
-            .method_not_allowed_fallback(wrong_method)
-            .with_state(self.clone())
-            .merge(limited);
+        let routes =
+            callbacks::routes().method_not_allowed_fallback(wrong_method).with_state(self.clone()).merge(limited);
         let routes = if self.demo.is_some() { demo::guarded(routes) } else { routes };
         routes
             .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME))

@@ -71,13 +71,17 @@ async fn signed(
 fn name_the_variable(peer: IpAddr, client: Option<IpAddr>) {
     let is_direct = client == Some(peer.to_canonical());
     let advice = match client {
-        None => "MPESA_CALLBACK_PROXIES names this peer, which did not say for whom it speaks: see MPESA_CALLBACK_PROXY_HEADER",
+        None => {
+            "MPESA_CALLBACK_PROXIES names this peer, which did not say for whom it speaks: see MPESA_CALLBACK_PROXY_HEADER"
+        }
         Some(_) if is_direct && peer.is_loopback() => {
             "if the peer is your proxy, name it in MPESA_CALLBACK_PROXIES; for a tunnel in the sandbox set \
              MPESA_CALLBACK_SOURCES=anyone"
         }
-        Some(_) => "if the client is your own proxy, name it in MPESA_CALLBACK_PROXIES, too; if it is a new address of \
-                    Safaricom's, add it to MPESA_CALLBACK_SOURCES",
+        Some(_) => {
+            "if the client is your own proxy, name it in MPESA_CALLBACK_PROXIES, too; if it is a new address of \
+                    Safaricom's, add it to MPESA_CALLBACK_SOURCES"
+        }
     };
     let client = client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
     tracing::warn!(event = "callback.source_refused", %peer, client, advice, "a delivery came from an address that is not allowed");

@@ -55,11 +55,7 @@ const SUPPLIERS: [(&str, &str); 3] = [
 
 /// Nobody's shop.
 pub(crate) fn identity() -> Identity {
-    Identity {
-        name: "Soko Shop".to_owned(),
-        phone: "0700 000 000".to_owned(),
-        email: "help@shop.example".to_owned(),
-    }
+    Identity { name: "Soko Shop".to_owned(), phone: "0700 000 000".to_owned(), email: "help@shop.example".to_owned() }
 }
 
 /// The simulator on a loopback port, and settings that talk to it. Drop neither.

@@ -79,7 +79,8 @@ async fn refuse_others(request: Request, next: Next) -> Response {
 
 /// Under another name it is a page of somebody else that asks, or a proxy.
 fn names_this_machine(request: &Request) -> bool {
-    let mut hosts = request.headers().get_all(HOST).into_iter().map(|host| host.to_str().unwrap_or_default()).peekable();
+    let mut hosts =
+        request.headers().get_all(HOST).into_iter().map(|host| host.to_str().unwrap_or_default()).peekable();
     let by_url = request.uri().authority().is_none_or(|authority| is_this_machine(authority.as_str()));
     by_url && hosts.peek().is_some() && hosts.all(is_this_machine)
 }
@@ -106,7 +107,8 @@ mod tests {
 
     #[test]
     fn only_loopback_names_are_this_machine() {
-        for host in ["localhost", "LocalHost:5000", "127.0.0.1", "127.0.0.1:5000", "127.8.9.1:80", "[::1]", "[::1]:5000"]
+        for host in
+            ["localhost", "LocalHost:5000", "127.0.0.1", "127.0.0.1:5000", "127.8.9.1:80", "[::1]", "[::1]:5000"]
         {
             assert!(is_this_machine(host), "{host}");
         }

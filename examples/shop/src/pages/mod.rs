@@ -113,10 +113,7 @@ impl Visit {
                 Some(user) if user.is_admin() => Visitor::Admin(self.email.clone()),
                 Some(_) => Visitor::Customer(self.email.clone()),
             },
-            contact: Contact {
-                phone: self.app.identity.phone.clone(),
-                email: self.app.identity.email.clone(),
-            },
+            contact: Contact { phone: self.app.identity.phone.clone(), email: self.app.identity.email.clone() },
             notice: self.notice.map(|(tone, text)| Notice { tone, text: text.to_owned() }),
         }
     }

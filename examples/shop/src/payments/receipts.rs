@@ -127,9 +127,8 @@ fn not_found() -> Failure {
 
 fn read(text: &str) -> Result<ReceiptNumber, Failure> {
     let receipt = text.trim().to_uppercase().parse().ok().filter(ReceiptNumber::is_plausible);
-    receipt.ok_or_else(|| {
-        Failure::invalid("INVALID_RECEIPT", "This is not an M-PESA receipt: one looks like SG632NMUAB.")
-    })
+    receipt
+        .ok_or_else(|| Failure::invalid("INVALID_RECEIPT", "This is not an M-PESA receipt: one looks like SG632NMUAB."))
 }
 
 /// One receipt is one payment's, and the other way round.

@@ -72,7 +72,9 @@ pub(crate) async fn check_second(
 ) -> Result<(), Failure> {
     let refuse = |message| Err(Failure::new(axum::http::StatusCode::FORBIDDEN, "SECOND_ADMIN_NEEDED", message));
     if others.contains(&second) {
-        return refuse("A second admin is needed: not one who asked for it, changed the number or entered the receipt.");
+        return refuse(
+            "A second admin is needed: not one who asked for it, changed the number or entered the receipt.",
+        );
     }
     let above = makers(tx, second).await?;
     let mut is_kin = others.iter().any(|other| above.iter().any(|maker| maker == other));

@@ -17,7 +17,7 @@ use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     database::Database,
-    support::{ADMIN, Options, Shop, World, free_port},
+    support::{Options, Shop, World, free_port},
 };
 
 const KILLS: usize = 50;

@@ -1,12 +1,14 @@
 //! A shop in a process of its own, the simulator behind it, and a client that speaks to it.
 
 use std::{
+    fmt::Write as _,
     process::Stdio,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use daraja::simulator::{Served, Simulator};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, StatusCode, header::HeaderName};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tokio::{
@@ -127,6 +129,7 @@ impl Drop for Log {
 pub(crate) struct Shop {
     child: Child,
     log: Log,
+    printed: Arc<Mutex<String>>,
     pub(crate) base: String,
     pub(crate) metrics: String,
     http: reqwest::Client,
@@ -186,31 +189,41 @@ impl Shop {
     /// Starts a command that listens on a loopback address. `None` if it ends before it does.
     pub(crate) async fn launch(mut command: Command, base: String) -> Option<Self> {
         let log = Log(NamedTempFile::new().unwrap());
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log.0.reopen().unwrap())
-            .kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.0.reopen().unwrap()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut metrics = String::new();
+        let (mut metrics, printed) = (String::new(), Arc::new(Mutex::new(String::new())));
         loop {
-            let line =
-                timeout(Duration::from_mins(1), lines.next_line()).await.expect("the shop says something").unwrap();
-            match line {
-                None => return None,
-                Some(line) if line.starts_with("listening on ") => break,
-                Some(line) => {
-                    if let Some(url) = line.strip_prefix("metrics on ") {
-                        url.clone_into(&mut metrics);
-                    }
-                }
+            let line = timeout(Duration::from_mins(1), lines.next_line()).await.expect("the shop says something");
+            let line = line.unwrap()?;
+            writeln!(printed.lock().unwrap(), "{line}").unwrap();
+            if let Some(url) = line.strip_prefix("metrics on ") {
+                url.clone_into(&mut metrics);
+            }
+            if line.starts_with("listening on ") {
+                break;
             }
         }
         // Whatever it prints later must not fill the pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Some(Self { child, log, base, metrics, http })
+        let kept = printed.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                writeln!(kept.lock().unwrap(), "{line}").unwrap();
+            }
+        });
+        let http = client().build().unwrap();
+        Some(Self { child, log, printed, base, metrics, http })
+    }
+
+    /// The same, asked by a client of this address through a proxy.
+    pub(crate) fn through_a_proxy(self, client_address: &str) -> Self {
+        let headers = [(HeaderName::from_static("x-forwarded-for"), client_address.parse().unwrap())];
+        Self { http: client().default_headers(headers.into_iter().collect()).build().unwrap(), ..self }
+    }
+
+    /// What it has printed so far.
+    pub(crate) fn said(&self) -> String {
+        self.printed.lock().unwrap().clone()
     }
 
     /// What it has logged so far.
@@ -389,6 +402,10 @@ impl Told {
         assert_eq!(self.body["data"], Value::Null);
         assert!(self.body["message"].as_str().is_some_and(|message| !message.is_empty()));
     }
+}
+
+fn client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none())
 }
 
 /// A port that is free now.
