@@ -41,9 +41,9 @@ footprint kind="default":
 flood:
     cargo bench -p recipe-axum
 
-# The shop with the simulator behind it, to be played in a browser.
+# The shop's demo, with the simulator in place of M-PESA, to try in a browser.
 shop:
-    cargo run -p shop
+    cargo run -p shop -- demo
 
 # 200 checkouts at once; on SQLite, or on the PostgreSQL that SHOP_TEST_POSTGRES names.
 checkouts:

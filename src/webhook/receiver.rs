@@ -133,7 +133,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// [`Refused`], whose [`status`](Refused::status) is all that the other side shall hear.
+    /// [`Refused`], whose [`status`](Refused::status) is all that the other side shall hear. The log line `delivery refused`
+    /// has the address of the connection (`peer`) and the one that the [`Sources`] see behind it (`client`).
     #[expect(clippy::needless_pass_by_value, reason = "a delivery is taken once")]
     pub fn accept(&self, delivery: Delivery<'_>) -> Result<(Reference, Event), Refused> {
         let outcome = self.read(&delivery);
@@ -142,7 +143,11 @@ impl Receiver {
                 let reference = mask_id(reference.as_str());
                 tracing::info!(%reference, kind = event.kind().as_str(), "delivery accepted");
             }
-            Err(refused) => tracing::warn!(%refused, bytes = delivery.body.len(), "delivery refused"),
+            Err(refused) => {
+                let shown = |address: Option<IpAddr>| address.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
+                let (peer, client) = (shown(delivery.peer), shown(self.client_of(&delivery)));
+                tracing::warn!(%refused, %peer, %client, bytes = delivery.body.len(), "delivery refused");
+            }
         }
         outcome
     }

@@ -9,7 +9,7 @@ use daraja::{
         EventKind::{
             self, C2bConfirmation, C2bValidation, Payout, PayoutTimeout, Question, QuestionTimeout, Stk, Unknown,
         },
-        Receiver, Reference, Refused, SignedUrls, Sources,
+        ProxyHeader, Receiver, Reference, Refused, SignedUrls, Sources,
     },
 };
 use url::Url;
@@ -218,6 +218,26 @@ fn the_largest_body_that_is_read_is_taken_and_kept_as_it_came() {
 }
 
 #[test]
+fn the_log_has_the_addresses_of_a_refused_delivery() {
+    let log = Log::of_all_tests();
+    let sources = Sources::safaricom().behind(["10.9.8.1"], ProxyHeader::XForwardedFor).unwrap();
+    let receiver = receiver().sources(sources);
+    let address = |text: &str| text.parse::<IpAddr>().unwrap();
+    for (peer, forwarded, addresses) in [
+        // A proxy that is not named: what it writes is not believed, and nobody else is seen behind it.
+        (Some(address("10.9.8.2")), "196.201.214.200", "peer=10.9.8.2 client=10.9.8.2"),
+        (Some(address("10.9.8.1")), "198.51.100.78", "peer=10.9.8.1 client=198.51.100.78"),
+        (Some(address("10.9.8.1")), "no address", "peer=10.9.8.1 client=unknown"),
+        (None, "198.51.100.79", "peer=unknown client=unknown"),
+    ] {
+        let delivery = Delivery::new(peer, "/daraja/attempt-1042/0", b"").forwarded_for(forwarded);
+        assert_eq!(receiver.accept(delivery), Err(Refused::Source));
+        let line = format!("delivery refused refused=it came from an address that is not let in {addresses} bytes=0");
+        assert!(log.text().contains(&line), "{line}");
+    }
+}
+
+#[test]
 fn neither_refusals_nor_the_log_hold_path_body_or_number() {
     let log = Log::of_all_tests();
     let base = "https://shop.example/path-planted-at-the-door".parse().unwrap();
@@ -258,7 +278,7 @@ fn neither_refusals_nor_the_log_hold_path_body_or_number() {
 
 #[test]
 fn only_the_headers_that_proxies_write_are_kept() {
-    let sources = Sources::safaricom().behind(["127.0.0.1"], daraja::webhook::ProxyHeader::XForwardedFor).unwrap();
+    let sources = Sources::safaricom().behind(["127.0.0.1"], ProxyHeader::XForwardedFor).unwrap();
     let receiver = receiver().sources(sources);
     let [(_, stk), ..] = urls();
     let mut headers = http::HeaderMap::new();

@@ -14,7 +14,9 @@ CREATE TABLE users (
 CREATE TABLE products (
     id    TEXT PRIMARY KEY,
     name  TEXT NOT NULL,
-    price BIGINT NOT NULL CHECK (price > 0)
+    price BIGINT NOT NULL CHECK (price > 0),
+    -- When it was taken out of the shop; null as long as it is sold. Orders keep naming it.
+    removed_at BIGINT
 );
 
 CREATE TABLE orders (
@@ -61,6 +63,8 @@ CREATE TABLE payments (
     -- A failure that only a query has told of so far.
     suspect_code        TEXT,
     suspect_at          BIGINT,
+    -- 1 once a callback spoke for a payment without proving it. Queries may then prove that it was paid, and nothing else.
+    claimed_paid        BIGINT NOT NULL DEFAULT 0,
     asked_at            BIGINT,
     sweep_at            BIGINT NOT NULL,
     asks                BIGINT NOT NULL DEFAULT 0,
@@ -92,6 +96,15 @@ CREATE TABLE received (
 );
 CREATE INDEX received_of_payment ON received (payment_id);
 CREATE INDEX received_by_disposition ON received (disposition, created_at);
+
+-- A receipt that an admin has entered, which is not checked with M-PESA. It counts once another admin has confirmed it.
+CREATE TABLE entered_receipts (
+    payment_id TEXT PRIMARY KEY REFERENCES payments (id),
+    receipt    TEXT NOT NULL,
+    reason     TEXT NOT NULL,
+    entered_by TEXT NOT NULL,
+    entered_at BIGINT NOT NULL
+);
 
 CREATE TABLE suppliers (
     id           TEXT PRIMARY KEY,

@@ -17,8 +17,9 @@ use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLaye
 use crate::{
     auth::Tokens,
     callbacks,
-    config::{Config, Daraja, Rules},
+    config::{Config, Daraja, Identity, Rules},
     db::{Db, new_id},
+    demo,
     limits::{self, Limits},
     openapi,
     reply::Failure,
@@ -37,6 +38,7 @@ pub(crate) struct App {
     pub(crate) tokens: Tokens,
     pub(crate) limits: Arc<Limits>,
     pub(crate) rules: Arc<Rules>,
+    pub(crate) identity: Arc<Identity>,
     /// This process, among the servers on one database.
     pub(crate) server: Arc<str>,
     pub(crate) demo: Option<Simulator>,
@@ -54,6 +56,7 @@ impl App {
             tokens: Tokens::new(&config.jwt_secret.0),
             limits: Arc::new(Limits::new(&config.rules)),
             rules: Arc::new(config.rules.clone()),
+            identity: Arc::new(config.identity.clone()),
             server: new_id().into(),
             demo,
             is_https,
@@ -82,10 +85,10 @@ impl App {
         let header =
             |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
         // Callbacks are outside of every limit but their own.
-        callbacks::routes()
-            .method_not_allowed_fallback(wrong_method)
-            .with_state(self.clone())
-            .merge(limited)
+        let routes =
+            callbacks::routes().method_not_allowed_fallback(wrong_method).with_state(self.clone()).merge(limited);
+        let routes = if self.demo.is_some() { demo::guarded(routes) } else { routes };
+        routes
             .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME))
             .layer(CatchPanicLayer::custom(|_| panicked()))
             .layer(header(header::CONTENT_SECURITY_POLICY, POLICY))

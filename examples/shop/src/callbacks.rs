@@ -1,6 +1,6 @@
 //! What Daraja posts: believed only at the signed URLs, and on the disk before it is answered.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     Router,
@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use daraja::webhook::{Ack, Delivery, Event, MAX_BODY_BYTES, Reference};
+use daraja::webhook::{Ack, Delivery, Event, MAX_BODY_BYTES, Reference, Refused};
 use sqlx::FromRow;
 use tokio::time::{Duration, sleep, timeout};
 
@@ -52,11 +52,13 @@ async fn signed(
     let body = body.map_err(|_| refuse(StatusCode::REQUEST_TIMEOUT))?;
     let body = body.map_err(|_| refuse(StatusCode::PAYLOAD_TOO_LARGE))?;
     let delivery = Delivery::new(peer.ip(), head.uri.path(), &body).headers(&head.headers);
-    let (reference, event) = app
-        .daraja
-        .receiver
-        .accept(delivery)
-        .map_err(|refused| refuse(StatusCode::from_u16(refused.status()).unwrap_or(StatusCode::BAD_REQUEST)))?;
+    let client = app.daraja.receiver.client_of(&delivery);
+    let (reference, event) = app.daraja.receiver.accept(delivery).map_err(|refused| {
+        if refused == Refused::Source {
+            name_the_variable(peer.ip(), client);
+        }
+        refuse(StatusCode::from_u16(refused.status()).unwrap_or(StatusCode::BAD_REQUEST))
+    })?;
     metrics::callback_received(event.kind().as_str());
     let ack = event.ack();
     // In a task of its own: a connection that is closed early must not stop the work.
@@ -67,6 +69,26 @@ async fn signed(
     // Not stored is not taken: the payment will be asked for.
     metrics::callback_failed();
     Err(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// For whoever runs the shop: which setting would let this delivery in, if it is genuine. Who posted it hears nothing of it.
+fn name_the_variable(peer: IpAddr, client: Option<IpAddr>) {
+    let is_direct = client == Some(peer.to_canonical());
+    let advice = match client {
+        None => {
+            "MPESA_CALLBACK_PROXIES names this peer, which did not say for whom it speaks: see MPESA_CALLBACK_PROXY_HEADER"
+        }
+        Some(_) if is_direct && peer.is_loopback() => {
+            "if the peer is your proxy, name it in MPESA_CALLBACK_PROXIES; for a tunnel in the sandbox set \
+             MPESA_CALLBACK_SOURCES=anyone"
+        }
+        Some(_) => {
+            "if the client is your own proxy, name it in MPESA_CALLBACK_PROXIES, too; if it is a new address of \
+                    Safaricom's, add it to MPESA_CALLBACK_SOURCES"
+        }
+    };
+    let client = client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
+    tracing::warn!(event = "callback.source_refused", %peer, client, advice, "a delivery came from an address that is not allowed");
 }
 
 fn acknowledge(ack: Ack) -> Response {

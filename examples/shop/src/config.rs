@@ -1,6 +1,10 @@
-//! Everything that the environment says, and whether it is the demo that shall run.
+//! Everything that the command line and the environment say: a real shop, or the demo if it is asked for by name.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use daraja::{
     Client, Merchant, Settings,
@@ -8,7 +12,7 @@ use daraja::{
     error::{ConfigError, ConfigProblem},
     settings::PayoutSettings,
     token::TokenStore,
-    webhook::Receiver,
+    webhook::{Delivery, Receiver, Refused, SAFARICOM},
 };
 use url::Url;
 
@@ -18,8 +22,19 @@ pub(crate) const CALLBACK_PATH: &str = "/api/payments/mpesa/callback";
 pub(crate) const RESULT_PATH: &str = "/api/payments/b2c/result";
 pub(crate) const TIMEOUT_PATH: &str = "/api/payments/b2c/timeout";
 
-/// What cannot be left out, unless it is the demo.
+/// What the library can do without, and the shop cannot.
 const REQUIRED: [&str; 4] = ["MPESA_SHORTCODE", "MPESA_PASSKEY", "MPESA_CALLBACK_URL", "MPESA_CALLBACK_SECRET"];
+
+/// What belongs to a real shop, besides `MPESA_*`. The demo does not start with any of it.
+const REAL_ONLY: [&str; 7] = [
+    "DATABASE_URL",
+    "SHOP_NAME",
+    "SHOP_PHONE",
+    "SHOP_EMAIL",
+    "SHOP_JWT_SECRET",
+    "SHOP_ADMIN_EMAIL",
+    "SHOP_ADMIN_PASSWORD",
+];
 
 /// The settings of the shop itself; see `.env.example` for what each means.
 #[derive(Debug, Clone)]
@@ -29,8 +44,18 @@ pub(crate) struct Config {
     pub(crate) database_url: String,
     pub(crate) jwt_secret: Secret,
     pub(crate) first_admin: Option<(String, Secret)>,
+    pub(crate) identity: Identity,
     pub(crate) rules: Rules,
     pub(crate) json_logs: bool,
+}
+
+/// Whose shop it is, and how its customers reach a person.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    /// A telephone number as people write it.
+    pub(crate) phone: String,
+    pub(crate) email: String,
 }
 
 /// What may be asked of the shop, and how patient it is.
@@ -90,47 +115,92 @@ impl Unconnected {
 
 /// How the program was started.
 pub(crate) enum Start {
-    /// Nothing is configured: the simulator behind it, and demo data.
+    /// The simulator in place of M-PESA, and demo data.
     Demo(Config),
     Real(Config, Box<Unconnected>),
 }
 
-/// All that is missing or wrong, one line each.
+/// Why nothing is started.
 #[derive(Debug)]
-pub(crate) struct Problems(Vec<String>);
+pub(crate) enum Refusal {
+    /// The command line says something else than `demo`.
+    Usage,
+    /// No variable is set, and the demo was not asked for.
+    NothingSet,
+    /// All that is missing or wrong, one line each.
+    Real(Vec<String>),
+    /// All that keeps the demo from its start, one line each.
+    Demo(Vec<String>),
+}
 
-impl fmt::Display for Problems {
+impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "the configuration is not complete:")?;
-        for problem in &self.0 {
+        let (reason, problems) = match self {
+            Self::Usage => ("the only argument that the shop takes is: demo", &Vec::new()),
+            Self::NothingSet => ("nothing is configured, so nothing is started.", &Vec::new()),
+            Self::Real(problems) => ("the shop is not started: its configuration is missing or wrong:", problems),
+            Self::Demo(problems) => ("the demo is not started:", problems),
+        };
+        writeln!(f, "{reason}")?;
+        for problem in problems {
             writeln!(f, "  {problem}")?;
         }
-        write!(f, "examples/shop/.env.example says what each variable means. With none of them set, the demo runs.")
+        writeln!(f, "The demo, with a simulator in place of M-PESA: cargo run -p shop -- demo")?;
+        write!(f, "A real shop: examples/shop/.env.example says what each variable means.")
     }
 }
 
-impl std::error::Error for Problems {}
-
-/// Reads the process's environment. No `.env` file is read.
-pub(crate) fn from_env() -> Result<Start, Problems> {
+/// Reads the command line and the process's environment. No `.env` file is read.
+pub(crate) fn from_process() -> Result<Start, Refusal> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
-    read(&names, |name| std::env::var(name).ok())
+    let lookup = |name: &str| std::env::var(name).ok();
+    match arguments.as_slice() {
+        [] => real(&names, lookup),
+        [demo] if demo == "demo" => self::demo(&names, lookup),
+        _ => Err(Refusal::Usage),
+    }
 }
 
-fn read(names: &[String], lookup: impl Fn(&str) -> Option<String>) -> Result<Start, Problems> {
+fn demo(names: &[String], lookup: impl Fn(&str) -> Option<String>) -> Result<Start, Refusal> {
     let mut reader = Reader { lookup: &lookup, problems: Vec::new() };
-    let address: SocketAddr = reader.parsed("SHOP_ADDRESS", SocketAddr::from(([127, 0, 0, 1], 5_000)));
-    let is_set = |name: &str| lookup(name).is_some_and(|value| !value.trim().is_empty());
-    let mpesa = names.iter().any(|name| name.starts_with("MPESA_") && is_set(name));
-    let demo = !mpesa && !is_set("DATABASE_URL") && address.ip().is_loopback();
-    let config = reader.config(address, demo);
-    if demo {
-        return if reader.problems.is_empty() { Ok(Start::Demo(config)) } else { Err(Problems(reader.problems)) };
+    for name in names {
+        let is_real = name.starts_with("MPESA_") || REAL_ONLY.contains(&name.as_str());
+        if is_real && reader.text(name).is_some() {
+            reader.problems.push(format!("{name} belongs to a real shop: the demo starts only without it"));
+        }
     }
+    let address = reader.address();
+    if !address.ip().is_loopback() {
+        let problem = "SHOP_ADDRESS must be a loopback address: everybody knows the passwords of the demo";
+        reader.problems.push(problem.to_owned());
+    }
+    let config = Config {
+        address,
+        metrics_address: reader.metrics_address(),
+        database_url: String::new(),
+        // Of no use after the demo, and nobody can guess it.
+        jwt_secret: Secret(daraja::webhook::Reference::random().to_string()),
+        first_admin: None,
+        identity: crate::demo::identity(),
+        rules: reader.rules(),
+        json_logs: reader.json_logs(),
+    };
+    if reader.problems.is_empty() { Ok(Start::Demo(config)) } else { Err(Refusal::Demo(reader.problems)) }
+}
+
+fn real(names: &[String], lookup: impl Fn(&str) -> Option<String>) -> Result<Start, Refusal> {
+    let mut reader = Reader { lookup: &lookup, problems: Vec::new() };
+    let is_ours = |name: &str| name.starts_with("MPESA_") || name.starts_with("SHOP_") || name == "DATABASE_URL";
+    if !names.iter().any(|name| is_ours(name) && reader.text(name).is_some()) {
+        return Err(Refusal::NothingSet);
+    }
+    let config = reader.config();
     let daraja = reader.daraja();
+    reader.check_callers(config.address.ip(), daraja.as_ref().map(|daraja| &daraja.receiver));
     match daraja {
         Some(daraja) if reader.problems.is_empty() => Ok(Start::Real(config, Box::new(daraja))),
-        _ => Err(Problems(reader.problems)),
+        _ => Err(Refusal::Real(reader.problems)),
     }
 }
 
@@ -156,51 +226,84 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         Duration::from_secs(self.parsed(name, usual))
     }
 
-    fn secret(&mut self, name: &str, demo: bool) -> Secret {
-        match self.text(name) {
-            Some(secret) if secret.len() >= 32 && !secret.starts_with("your_") => Secret(secret),
-            Some(_) => {
-                self.problems
-                    .push(format!("{name} must have 32 characters or more: make one with `openssl rand -hex 32`"));
-                Secret(String::new())
-            }
-            // Of no use after the demo, and nobody can guess it.
-            None if demo => Secret(daraja::webhook::Reference::random().to_string()),
-            None => {
-                self.problems.push(format!("{name} is missing: make one with `openssl rand -hex 32`"));
-                Secret(String::new())
-            }
-        }
+    /// `None` is a problem that was noted.
+    fn required(&mut self, name: &str, advice: &str, fits: impl Fn(&str) -> bool) -> Option<String> {
+        let problem = match self.text(name) {
+            None => format!("{name} is missing: {advice}"),
+            Some(text) if is_placeholder(&text) => format!("{name} still holds the placeholder: {advice}"),
+            Some(text) if fits(&text) => return Some(text),
+            Some(_) => format!("{name} cannot be used: {advice}"),
+        };
+        self.problems.push(problem);
+        None
     }
 
-    fn config(&mut self, address: SocketAddr, demo: bool) -> Config {
-        let metrics_address: SocketAddr =
-            self.parsed("SHOP_METRICS_ADDRESS", SocketAddr::from(([127, 0, 0, 1], 9_464)));
-        if !metrics_address.ip().is_loopback() {
+    fn address(&mut self) -> SocketAddr {
+        self.parsed("SHOP_ADDRESS", SocketAddr::from(([127, 0, 0, 1], 5_000)))
+    }
+
+    fn metrics_address(&mut self) -> SocketAddr {
+        let address: SocketAddr = self.parsed("SHOP_METRICS_ADDRESS", SocketAddr::from(([127, 0, 0, 1], 9_464)));
+        if !address.ip().is_loopback() {
             self.problems.push("SHOP_METRICS_ADDRESS must be a loopback address: metrics are not for everybody".into());
         }
-        let jwt_secret = self.secret("SHOP_JWT_SECRET", demo);
-        let first_admin = match (self.text("SHOP_ADMIN_EMAIL"), self.text("SHOP_ADMIN_PASSWORD")) {
-            (Some(email), Some(password)) if password.chars().count() >= 12 => Some((email, Secret(password))),
-            (None, None) => None,
-            (Some(_), Some(_)) => {
-                self.problems.push("SHOP_ADMIN_PASSWORD must have 12 characters or more".into());
-                None
-            }
-            _ => {
-                self.problems.push("SHOP_ADMIN_EMAIL and SHOP_ADMIN_PASSWORD belong together".into());
-                None
-            }
-        };
+        address
+    }
+
+    fn config(&mut self) -> Config {
+        let secret = "make one with `openssl rand -hex 32`, 32 characters or more";
         Config {
-            address,
-            metrics_address,
-            database_url: self.text("DATABASE_URL").unwrap_or_else(|| "sqlite:shop.db".to_owned()),
-            jwt_secret,
-            first_admin,
+            address: self.address(),
+            metrics_address: self.metrics_address(),
+            database_url: self.required("DATABASE_URL", DATABASE, |_| true).unwrap_or_default(),
+            jwt_secret: Secret(self.required("SHOP_JWT_SECRET", secret, |text| text.len() >= 32).unwrap_or_default()),
+            first_admin: self.first_admin(),
+            identity: Identity {
+                name: self.required("SHOP_NAME", "the name on every page", is_name).unwrap_or_default(),
+                phone: self.required("SHOP_PHONE", "a telephone number for customers", is_phone).unwrap_or_default(),
+                email: self.required("SHOP_EMAIL", "an e-mail address for customers", is_email).unwrap_or_default(),
+            },
             rules: self.rules(),
             json_logs: self.json_logs(),
         }
+    }
+
+    fn first_admin(&mut self) -> Option<(String, Secret)> {
+        if self.text("SHOP_ADMIN_EMAIL").is_none() && self.text("SHOP_ADMIN_PASSWORD").is_none() {
+            return None;
+        }
+        let email = self.required("SHOP_ADMIN_EMAIL", "it belongs to SHOP_ADMIN_PASSWORD", is_email);
+        let advice = "12 characters or more, together with SHOP_ADMIN_EMAIL";
+        let password = self.required("SHOP_ADMIN_PASSWORD", advice, |text| text.chars().count() >= 12);
+        email.zip(password.map(Secret))
+    }
+
+    /// Only this machine reaches a loopback address, so each callback comes from a proxy or a tunnel, whose address is no
+    /// address of Safaricom's: unless it is named, all of them would be refused.
+    fn check_callers(&mut self, own: IpAddr, receiver: Option<&Receiver>) {
+        let names = |name: &str| self.text(name).is_some();
+        let is_told = names("MPESA_CALLBACK_PROXIES") || names("MPESA_CALLBACK_SOURCES");
+        let takes = receiver.map_or(is_told, |receiver| self.takes_from(receiver, own));
+        if own.is_loopback() && !takes {
+            self.problems.push(format!(
+                "SHOP_ADDRESS is a loopback address, and every callback would be refused. Set one of these:\n    \
+                 MPESA_CALLBACK_PROXIES={own} if a proxy on this machine forwards to the shop\n    \
+                 MPESA_CALLBACK_SOURCES=anyone if a tunnel does, in the sandbox"
+            ));
+        }
+    }
+
+    /// Whether a process on this machine can bring a callback.
+    fn takes_from(&self, receiver: &Receiver, own: IpAddr) -> bool {
+        let forwarded = format!("for={}", SAFARICOM[0]);
+        let delivery = Delivery::new(own, "", b"").forwarded_for(&forwarded).forwarded(&forwarded);
+        let is_proxy = receiver.client_of(&delivery) != Some(own);
+        // A proxy may have another loopback address than ours.
+        let proxies = self.text("MPESA_CALLBACK_PROXIES").unwrap_or_default();
+        let mut addresses = proxies.split(',').filter_map(|proxy| proxy.trim().parse::<IpAddr>().ok());
+        is_proxy
+            || addresses.any(|proxy| proxy.is_loopback() && proxy.is_ipv4() == own.is_ipv4())
+            || !matches!(receiver.accept(delivery), Err(Refused::Source))
     }
 
     fn json_logs(&mut self) -> bool {
@@ -230,7 +333,6 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
 
     fn daraja(&mut self) -> Option<Unconnected> {
         let Some(settings) = self.taken(Settings::from_lookup(self.lookup)) else {
-            // Groups that the library can do without, and the shop cannot.
             for name in REQUIRED {
                 let told = self.problems.iter().any(|problem| problem.starts_with(&format!("{name} ")));
                 if !told && self.text(name).is_none() {
@@ -264,4 +366,26 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         let line = |one: &ConfigProblem| format!("{} {}", one.name, one.problem);
         read.map_err(|error| self.problems.extend(error.problems().iter().map(line))).ok()
     }
+}
+
+const DATABASE: &str = "sqlite:shop.db for one machine, postgres://… for several";
+
+/// Whether a line of `.env.example` was copied and not filled in.
+fn is_placeholder(text: &str) -> bool {
+    text.starts_with("your_") || text.contains("your-domain")
+}
+
+fn is_name(text: &str) -> bool {
+    text.chars().count() <= 60 && !text.chars().any(char::is_control)
+}
+
+fn is_phone(text: &str) -> bool {
+    text.len() <= 30
+        && text.bytes().filter(u8::is_ascii_digit).count() >= 3
+        && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-() ".contains(&byte))
+}
+
+fn is_email(text: &str) -> bool {
+    let has_host = text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
+    has_host && text.len() <= 200 && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }

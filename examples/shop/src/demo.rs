@@ -11,12 +11,15 @@ use daraja::{
 use crate::{
     app::App,
     auth::{Role, add_user},
-    config::{CALLBACK_PATH, Daraja, RESULT_PATH, TIMEOUT_PATH},
+    config::{CALLBACK_PATH, Daraja, Identity, RESULT_PATH, TIMEOUT_PATH},
     db::{DAY, new_id, now},
     reply::Failure,
 };
 
 mod history;
+mod local;
+
+pub(crate) use local::guarded;
 
 /// Whoever logs in to the demo: address, password, role.
 pub(crate) const LOG_INS: [(&str, &str, Role); 3] = [
@@ -49,6 +52,11 @@ const SUPPLIERS: [(&str, &str); 3] = [
     ("Kericho Tea Sacco", "254700000102"),
     ("Baringo Honey", "254700000103"),
 ];
+
+/// Nobody's shop.
+pub(crate) fn identity() -> Identity {
+    Identity { name: "Soko Shop".to_owned(), phone: "0700 000 000".to_owned(), email: "help@shop.example".to_owned() }
+}
 
 /// The simulator on a loopback port, and settings that talk to it. Drop neither.
 pub(crate) async fn simulate(address: SocketAddr) -> io::Result<(Simulator, Served, Daraja)> {
@@ -131,13 +139,8 @@ pub(crate) async fn fill(app: &App) -> Result<(), Failure> {
     history::write(app, &admin).await
 }
 
-/// Something to sell, if there is nothing yet.
-pub(crate) async fn add_products(app: &App) -> Result<(), Failure> {
+async fn add_products(app: &App) -> sqlx::Result<()> {
     let mut tx = app.db.write().await?;
-    let (count,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM products").fetch_one(&mut *tx).await?;
-    if count > 0 {
-        return Ok(());
-    }
     for (name, price) in PRODUCTS {
         sqlx::query("INSERT INTO products (id, name, price) VALUES ($1, $2, $3)")
             .bind(new_id())
@@ -146,6 +149,5 @@ pub(crate) async fn add_products(app: &App) -> Result<(), Failure> {
             .execute(&mut *tx)
             .await?;
     }
-    tx.commit().await?;
-    Ok(())
+    tx.commit().await
 }

@@ -39,7 +39,14 @@ use db::Db;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
+    let start = match config::from_process() {
+        Ok(start) => start,
+        Err(refusal) => {
+            eprintln!("{refusal}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(start).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the shop ends: {error}");
@@ -48,11 +55,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
-    let start = config::from_env().unwrap_or_else(|problems| {
-        eprintln!("{problems}");
-        std::process::exit(2);
-    });
+async fn run(start: Start) -> Result<(), Box<dyn Error>> {
     let stopped = stop::stop_signal()?;
     let (Start::Demo(config) | Start::Real(config, _)) = &start;
     log(config);
@@ -67,7 +70,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
             let (simulator, served, daraja) = demo::simulate(address).await?;
             let app = App::new(Db::open(&url).await?, &config, daraja, Some(simulator));
             demo::fill(&app).await.map_err(|failure| failure.message.into_owned())?;
-            serve_metrics(&config, metrics).await?;
+            serve_metrics(&config, demo::guarded(metrics_routes(metrics))).await?;
             invite(address);
             (app, Some(served))
         }
@@ -76,11 +79,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
             let daraja = daraja.connect(SharedToken::new(db.clone()))?;
             let app = App::new(db, &config, daraja, None);
             add_first_admin(&app, &config).await?;
-            demo::add_products(&app).await.map_err(|failure| failure.message.into_owned())?;
             if config.database_url.starts_with("sqlite") {
                 sweep::after_start(&app).await?;
             }
-            serve_metrics(&config, metrics).await?;
+            serve_metrics(&config, metrics_routes(metrics)).await?;
             println!("listening on http://{address}");
             (app, None)
         }
@@ -110,11 +112,14 @@ async fn add_first_admin(app: &App, config: &Config) -> Result<(), Box<dyn Error
     Ok(())
 }
 
+fn metrics_routes(metrics: PrometheusHandle) -> Router {
+    Router::new().route("/metrics", get(move || async move { metrics.render() }))
+}
+
 /// On an address of their own, which is not for everybody.
-async fn serve_metrics(config: &Config, metrics: PrometheusHandle) -> Result<(), Box<dyn Error>> {
+async fn serve_metrics(config: &Config, routes: Router) -> Result<(), Box<dyn Error>> {
     let listener = listen("SHOP_METRICS_ADDRESS", config.metrics_address).await?;
     println!("metrics on http://{}/metrics", listener.local_addr()?);
-    let routes = Router::new().route("/metrics", get(move || async move { metrics.render() }));
     tokio::spawn(async move { axum::serve(listener, routes).await });
     Ok(())
 }

@@ -76,7 +76,7 @@ impl Modify for Bearer {
 /// that fails.
 fn add_common_answers(document: &mut utoipa::openapi::OpenApi) {
     for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post, &mut item.put].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
             let has_body = operation.request_body.is_some();
             let is_read = has_body || takes(operation, &ParameterIn::Query) || takes(operation, &ParameterIn::Header);
             for (can_be, status, description) in [

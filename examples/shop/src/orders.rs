@@ -1,6 +1,9 @@
 //! Products and orders: what is to be paid is reckoned here, never by the client.
 
-use axum::{extract::State, http::HeaderMap};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, FromRow};
 use utoipa::ToSchema;
@@ -8,11 +11,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::App,
-    auth::User,
+    auth::{Admin, User},
     db::{new_id, now},
     idempotency::{self, Named, Seen},
-    openapi::{Conflict, Invalid, NotFound, Unauthorized},
-    reply::{Answer, Asked, Body, Failure, Id, List, Page, Reply, id},
+    openapi::{Conflict, Forbidden, Invalid, NotFound, Unauthorized},
+    payouts::Amount,
+    reply::{Answer, Asked, Body, Failure, Id, List, Page, Reply, id, text},
+    suppliers::audit,
 };
 
 /// The most of one product in an order.
@@ -27,6 +32,18 @@ pub(crate) struct Product {
     pub(crate) name: String,
     /// Whole shillings.
     pub(crate) price: i64,
+}
+
+/// Something new to sell.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewProduct {
+    /// 1 to 100 characters. What follows the first comma is shown in small print.
+    #[schema(max_length = 100, example = "Coffee beans, 500 g")]
+    pub(crate) name: String,
+    /// Whole shillings, 1 to 250,000: a decimal with zero cents is taken, other cents are refused.
+    #[schema(value_type = f64, example = 850)]
+    pub(crate) price: Amount,
 }
 
 /// An order.
@@ -128,7 +145,41 @@ pub(crate) async fn lines(app: &App, order: &Order) -> sqlx::Result<Vec<Line>> {
 }
 
 pub(crate) async fn products(app: &App) -> sqlx::Result<Vec<Product>> {
-    sqlx::query_as("SELECT id, name, price FROM products ORDER BY name").fetch_all(app.db.pool()).await
+    sqlx::query_as("SELECT id, name, price FROM products WHERE removed_at IS NULL ORDER BY name, id")
+        .fetch_all(app.db.pool())
+        .await
+}
+
+async fn add(app: &App, admin: &Admin, new: &NewProduct) -> Result<Product, Failure> {
+    let product = Product { id: new_id(), name: text("name", &new.name, 100)?, price: new.price.shillings() };
+    let mut tx = app.db.write().await?;
+    sqlx::query("INSERT INTO products (id, name, price) VALUES ($1, $2, $3)")
+        .bind(&product.id)
+        .bind(&product.name)
+        .bind(product.price)
+        .execute(&mut *tx)
+        .await?;
+    let price = product.price.to_string();
+    audit(&mut tx, &admin.0, "product.added", &product.id, None, Some(&price), &product.name).await?;
+    tx.commit().await?;
+    Ok(product)
+}
+
+/// Takes a product out of the shop. Orders that were made keep their lines and their prices.
+async fn remove(app: &App, admin: &Admin, id: &str) -> Result<Product, Failure> {
+    let mut tx = app.db.write().await?;
+    let removed: Option<Product> = sqlx::query_as(
+        "UPDATE products SET removed_at = $1 WHERE id = $2 AND removed_at IS NULL RETURNING id, name, price",
+    )
+    .bind(now())
+    .bind(id)
+    .fetch_optional(&mut *tx)
+    .await?;
+    let product = removed.ok_or_else(|| Failure::not_found("PRODUCT_NOT_FOUND", "There is no such product."))?;
+    let price = product.price.to_string();
+    audit(&mut tx, &admin.0, "product.removed", id, Some(&price), None, &product.name).await?;
+    tx.commit().await?;
+    Ok(product)
 }
 
 /// Orders of a user, the newest first.
@@ -181,7 +232,7 @@ pub(crate) async fn make(
     if order.amount > LARGEST {
         return Err(Failure::invalid("ORDER_TOO_LARGE", "M-PESA moves at most KES 250,000 at once: order less."));
     }
-    let reply = Reply::new("Order created", OrderDetails { order, lines }).with_status(axum::http::StatusCode::CREATED);
+    let reply = Reply::new("Order created", OrderDetails { order, lines }).with_status(StatusCode::CREATED);
     let mut tx = app.db.write().await?;
     if let Some(named) = named {
         match named.begin(&mut tx, &reply.data.order.id).await? {
@@ -201,7 +252,7 @@ async fn line(app: &App, item: &Item) -> Result<Line, Failure> {
         return Err(Failure::invalid("INVALID_ORDER", "A quantity is 1 to 1,000."));
     }
     let no_product = || Failure::invalid("PRODUCT_NOT_FOUND", "There is no such product.");
-    let product: Product = sqlx::query_as("SELECT id, name, price FROM products WHERE id = $1")
+    let product: Product = sqlx::query_as("SELECT id, name, price FROM products WHERE id = $1 AND removed_at IS NULL")
         .bind(id(&item.product_id).ok_or_else(no_product)?)
         .fetch_optional(app.db.pool())
         .await?
@@ -257,7 +308,8 @@ pub(crate) async fn cancel(app: &App, user: &User, order_id: &str) -> Result<Ord
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list_products))
+        .routes(routes!(list_products, add_product))
+        .routes(routes!(remove_product))
         .routes(routes!(create_order, list_orders))
         .routes(routes!(show_order))
         .routes(routes!(cancel_order))
@@ -269,6 +321,20 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 ))]
 async fn list_products(State(app): State<App>) -> Answer<Vec<Product>> {
     Ok(Reply::new("Products", products(&app).await?))
+}
+
+/// Adds a product. A new price is a new product: add it, and remove the old one.
+#[utoipa::path(post, path = "/api/products", tag = "admin", request_body = NewProduct,
+    responses((status = 201, body = Reply<Product>), Unauthorized, Forbidden, Invalid))]
+async fn add_product(State(app): State<App>, admin: Admin, Body(new): Body<NewProduct>) -> Answer<Product> {
+    Ok(Reply::new("Product added", add(&app, &admin, &new).await?).with_status(StatusCode::CREATED))
+}
+
+/// Removes a product from the shop. Orders that were made of it stay as they are, and can still be paid.
+#[utoipa::path(delete, path = "/api/products/{id}", tag = "admin", params(("id" = String, Path)),
+    responses((status = 200, body = Reply<Product>), Unauthorized, Forbidden, NotFound))]
+async fn remove_product(State(app): State<App>, admin: Admin, Id(id): Id) -> Answer<Product> {
+    Ok(Reply::new("Product removed", remove(&app, &admin, &id).await?))
 }
 
 /// Makes an order. The amount is reckoned from today's prices.

@@ -30,7 +30,7 @@ const FAILS: i64 = 9;
 const FAILURES: [(&str, &str, &str); 3] = [
     ("cancelled", "You cancelled the payment on your phone. Nothing was charged.", "retry"),
     ("insufficient_funds", "Your M-PESA balance was too low. Nothing was charged.", "ask_customer"),
-    ("no_response", "There was no answer on your phone. Nothing was charged.", "retry"),
+    ("no_response", "There was no answer on your phone. Look for an SMS from M-PESA before you try again.", "retry"),
 ];
 
 /// Writes it all down.

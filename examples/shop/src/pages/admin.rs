@@ -1,18 +1,12 @@
 //! What an admin sees of the money that comes in.
 
-use axum::{
-    Router,
-    extract::{Path, Request},
-    http::StatusCode,
-    response::Response,
-    routing::{get, post},
-};
+use axum::{Router, response::Response, routing::get};
 use sqlx::FromRow;
 
 use super::{
-    Visit, form, go, money_back, page, render, shown,
+    Visit, page, receipts, shown,
     views::{
-        Field, Kes,
+        Kes,
         admin::{DashboardPage, PaymentRow, PaymentState, UnknownPage, UnknownPayment},
         chart::{Chart, Day},
     },
@@ -21,17 +15,14 @@ use super::{
 use crate::{
     app::App,
     db::{DAY, EAT, now},
-    payments,
+    reply::Failure,
 };
 
 /// How many days the dashboard covers.
 const DAYS: i64 = 14;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/admin", get(dashboard))
-        .route("/admin/unknown", get(unknown))
-        .route("/admin/payments/{id}/receipt", post(enter_receipt))
+    Router::new().route("/admin", get(dashboard)).route("/admin/unknown", get(unknown))
 }
 
 #[derive(FromRow)]
@@ -138,7 +129,7 @@ async fn latest(app: &App) -> sqlx::Result<Vec<PaymentRow>> {
 async fn unknown(visit: Visit) -> Response {
     page(visit, async |visit| {
         visit.admin()?;
-        shown(&UnknownPage { shell: visit.shell(), payments: not_known(&visit.app, None).await? })
+        shown(&unknown_page(visit, &receipts::Typed::default()).await?)
     })
     .await
 }
@@ -152,30 +143,47 @@ struct NotKnown {
     phone: String,
     amount: i64,
     state: String,
+    claimed_paid: i64,
     asks: i64,
 }
 
-/// Payments that are not known; one of them with what was typed for it.
-async fn not_known(app: &App, typed: Option<(&str, Field)>) -> sqlx::Result<Vec<UnknownPayment>> {
+impl NotKnown {
+    /// What is known of it.
+    fn known(&self) -> String {
+        match self.state.as_str() {
+            _ if self.claimed_paid == 1 => {
+                "M-PESA reported a payment without a receipt that proves it. The customer has probably paid: nothing that \
+                 M-PESA answers against it is believed."
+                    .to_owned()
+            }
+            "unknown" => {
+                "The answer to the request was lost: it may have reached the phone. M-PESA cannot be asked.".to_owned()
+            }
+            "settled" => "It has an outcome, and a receipt that an admin has entered.".to_owned(),
+            _ => format!("M-PESA has it, was asked {} times, and has not said how it ended.", self.asks),
+        }
+    }
+}
+
+/// Payments that are not known, and those whose receipt waits for a second admin.
+pub(super) async fn unknown_page(visit: &Visit, typed: &receipts::Typed) -> Result<UnknownPage, Failure> {
     let rows: Vec<NotKnown> = sqlx::query_as(
-        "SELECT p.id, p.created_at, o.number, u.email, p.phone, p.amount, p.state, p.asks FROM payments p
+        "SELECT p.id, p.created_at, o.number, u.email, p.phone, p.amount, p.state, p.claimed_paid, p.asks FROM payments p
          JOIN orders o ON o.id = p.order_id JOIN users u ON u.id = o.customer_id
-         WHERE p.state = 'unknown' OR (p.state = 'accepted' AND p.created_at < $1) ORDER BY p.created_at LIMIT 100",
+         LEFT JOIN entered_receipts e ON e.payment_id = p.id
+         WHERE p.state = 'unknown' OR (p.state = 'accepted' AND (p.created_at < $1 OR p.claimed_paid = 1))
+         OR (e.payment_id IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM received r WHERE r.payment_id = p.id AND r.receipt IS NOT NULL))
+         ORDER BY p.created_at LIMIT 100",
     )
     .bind(now().saturating_sub(300_000))
-    .fetch_all(app.db.pool())
+    .fetch_all(visit.app.db.pool())
     .await?;
-    let known = |row: &NotKnown| match row.state.as_str() {
-        "unknown" => {
-            "The answer to the request was lost: it may have reached the phone. M-PESA cannot be asked.".to_owned()
-        }
-        _ => format!("M-PESA has it, was asked {} times, and has not told what became of it.", row.asks),
-    };
-    Ok(rows
-        .into_iter()
-        .map(|row| UnknownPayment {
-            known: known(&row),
-            receipt: typed.as_ref().filter(|(id, _)| *id == row.id).map(|(_, field)| field.clone()).unwrap_or_default(),
+    let mut payments = Vec::new();
+    for row in rows {
+        payments.push(UnknownPayment {
+            known: row.known(),
+            receipt: receipts::forms(visit, &row.id, &format!("order {}", row.number), "", typed).await?,
             when: words::time(row.created_at),
             age: words::age(row.created_at),
             id: row.id,
@@ -183,28 +191,7 @@ async fn not_known(app: &App, typed: Option<(&str, Field)>) -> sqlx::Result<Vec<
             customer: row.email,
             masked: words::masked(&row.phone),
             amount: Kes(row.amount),
-        })
-        .collect())
-}
-
-async fn enter_receipt(Path(id): Path<String>, visit: Visit, request: Request) -> Response {
-    form(visit, request, async |visit, form| {
-        let admin = visit.admin()?;
-        let id = crate::reply::id(&id).unwrap_or_default();
-        let entered = payments::add_receipt(&visit.app, &admin, &id, form.get("receipt"), "entered on the page").await;
-        match entered {
-            Ok(_) if form.get("from") == "refunds" => go("/admin/refunds?done=receipt"),
-            Ok(_) => go("/admin/unknown?done=receipt"),
-            Err(failure) if failure.status == StatusCode::NOT_FOUND => Err(failure),
-            Err(failure) if form.get("from") == "refunds" => {
-                money_back::receipt_refused(visit, form, &id, &failure).await
-            }
-            Err(failure) => {
-                let field = form.field("receipt").wrong(failure.message.clone());
-                let payments = not_known(&visit.app, Some((&id, field))).await?;
-                Ok(render(failure.status, &UnknownPage { shell: visit.shell(), payments }))
-            }
-        }
-    })
-    .await
+        });
+    }
+    Ok(UnknownPage { shell: visit.shell(), payments })
 }

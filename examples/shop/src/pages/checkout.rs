@@ -178,7 +178,7 @@ fn under_way(app: &App, payment: &Payment, phone: Field) -> Stage {
     let sent = payment.sent_at.unwrap_or(payment.created_at);
     let waited = now().saturating_sub(sent);
     let masked = words::masked(&payment.phone);
-    if payment.state != "unknown" && waited < millis(app.rules.patience) {
+    if payment.state != "unknown" && !payment.is_claimed() && waited < millis(app.rules.patience) {
         return Stage::Waiting { masked, seconds_left: PROMPT.saturating_sub(waited / 1_000).max(0) };
     }
     let again = payment.has_blocked_long_enough(millis(app.rules.unknown_blocks), now()).then_some(phone);

@@ -26,6 +26,7 @@ mod checkout;
 mod money_back;
 mod money_out;
 mod phone;
+mod receipts;
 pub(crate) mod views;
 mod words;
 
@@ -52,6 +53,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(money_back::routes())
         .merge(money_out::routes())
         .merge(phone::routes())
+        .merge(receipts::routes())
         .merge(files)
 }
 
@@ -103,7 +105,7 @@ impl Visit {
 
     pub(crate) fn shell(&self) -> Shell {
         Shell {
-            shop: "Soko Shop".to_owned(),
+            shop: self.app.identity.name.clone(),
             demo: self.app.demo.is_some(),
             csrf: self.app.tokens.form_token(&self.session),
             visitor: match &self.user {
@@ -111,7 +113,7 @@ impl Visit {
                 Some(user) if user.is_admin() => Visitor::Admin(self.email.clone()),
                 Some(_) => Visitor::Customer(self.email.clone()),
             },
-            contact: Contact { phone: "0700 000 000".to_owned(), email: "help@shop.example".to_owned() },
+            contact: Contact { phone: self.app.identity.phone.clone(), email: self.app.identity.email.clone() },
             notice: self.notice.map(|(tone, text)| Notice { tone, text: text.to_owned() }),
         }
     }

@@ -10,10 +10,10 @@ use axum::{
 use sqlx::FromRow;
 
 use super::{
-    Form, Visit, form, go, page, render, shown,
+    Form, Visit, form, go, page, receipts, render, shown,
     views::{
         Field, Kes,
-        admin::{Outcome, Refund, RefundState, RefundsPage},
+        admin::{Outcome, ReceiptForms, Refund, RefundState, RefundsPage},
     },
     words,
 };
@@ -24,6 +24,9 @@ use crate::{
     refunds::{self, NewRefund, RefundWord},
     reply::Failure,
 };
+
+/// The word by which a form says that it stands on this page.
+pub(super) const FROM: &str = "refunds";
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -43,10 +46,10 @@ async fn refunds_page(visit: Visit) -> Response {
 /// What was typed into one of the forms.
 #[derive(Default)]
 struct Typed {
-    /// The id of the money whose form it is, or of the payment that lacks a receipt.
+    /// The id of the money whose form it is.
     of: String,
     note: Field,
-    missing: Field,
+    missing: receipts::Typed,
     outcome: Outcome,
     /// Of the form for any receipt.
     any_receipt: Field,
@@ -83,10 +86,20 @@ impl ToRefund {
         }
     }
 
-    fn view(self, typed: &Typed) -> Refund {
-        let is_typed = typed.of == self.id || self.payment_id.as_deref() == Some(typed.of.as_str());
+    /// Its receipt is known, or can be entered.
+    async fn missing(&self, visit: &Visit, typed: &Typed) -> Result<ReceiptForms, Failure> {
+        match &self.payment_id {
+            Some(payment) if self.state() == RefundState::NoReceipt => {
+                let of = format!("order {}", self.number.as_deref().unwrap_or_default());
+                receipts::forms(visit, payment, &of, FROM, &typed.missing).await
+            }
+            _ => Ok(ReceiptForms::default()),
+        }
+    }
+
+    fn view(self, missing: ReceiptForms, typed: &Typed) -> Refund {
         let nothing = Typed::default();
-        let typed = if is_typed { typed } else { &nothing };
+        let typed = if typed.of == self.id { typed } else { &nothing };
         let of = self.state.as_deref().zip(self.since);
         let whole = self.amount_cents.unwrap_or_default() / 100;
         Refund {
@@ -94,9 +107,8 @@ impl ToRefund {
             may_be_resolved: of.is_some_and(|(state, since)| refunds::may_be_resolved(state, since)),
             stuck: self.stuck,
             attempt: self.refund_id.unwrap_or_default(),
-            payment_id: self.payment_id.unwrap_or_default(),
             note: typed.note.clone(),
-            missing: typed.missing.clone(),
+            missing,
             outcome: typed.outcome.clone(),
             when: words::time(self.created_at),
             order: self.number.unwrap_or_else(|| "no order".to_owned()),
@@ -125,20 +137,17 @@ async fn refunds_of(visit: &Visit, typed: Typed) -> Result<RefundsPage, Failure>
     )
     .fetch_all(visit.app.db.pool())
     .await?;
-    let refunds = rows.into_iter().map(|row| row.view(&typed)).collect();
+    let mut refunds = Vec::new();
+    for row in rows {
+        let missing = row.missing(visit, &typed).await?;
+        refunds.push(row.view(missing, &typed));
+    }
     Ok(RefundsPage { shell: visit.shell(), refunds, receipt: typed.any_receipt, note: typed.any_note })
 }
 
-/// The receipt of money that only a query has told of was refused.
-pub(super) async fn receipt_refused(
-    visit: &Visit,
-    form: &Form,
-    payment: &str,
-    failure: &Failure,
-) -> Result<Response, Failure> {
-    let missing = form.field("receipt").wrong(failure.message.clone());
-    let typed = Typed { of: payment.to_owned(), missing, ..Typed::default() };
-    Ok(render(failure.status, &refunds_of(visit, typed).await?))
+/// The page with what was typed about the receipt of one payment.
+pub(super) async fn with_receipt(visit: &Visit, missing: receipts::Typed) -> Result<RefundsPage, Failure> {
+    refunds_of(visit, Typed { missing, ..Typed::default() }).await
 }
 
 /// Takes an admin's word about a refund that does not go on by itself.

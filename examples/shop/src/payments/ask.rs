@@ -1,5 +1,5 @@
 //! Asking Daraja what became of a payment: within the budget of all servers together, and believing a failure only if it is
-//! told twice.
+//! told twice. After a callback that spoke for a payment, queries prove only that it was paid.
 
 use daraja::{Error, Result, RetryPolicy, StkQuery, StkStatus};
 
@@ -136,6 +136,9 @@ async fn hear(app: &App, id: &str, told: Result<StkStatus>) -> sqlx::Result<Opti
         Ok(StkStatus::Failed(failure)) => {
             let confirm_after = PAUSE.min(millis(app.rules.query_spacing));
             take_status(app, id, async |tx, _, payment| {
+                if payment.is_claimed() {
+                    return Ok(News::Nothing);
+                }
                 let now = now();
                 let code = failure.code().to_string();
                 let told_before = payment.suspect_code.as_deref() == Some(code.as_str());

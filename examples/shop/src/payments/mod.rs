@@ -19,17 +19,21 @@ use crate::{
 mod ask;
 mod book;
 mod push;
+pub(crate) mod receipts;
 mod routes;
 mod settle;
 mod view;
 
 pub(crate) use ask::{ask_soon, refresh, sweep_one, tidy};
 pub(crate) use routes::{receipt_of, routes};
-pub(crate) use settle::{add_receipt, take};
+pub(crate) use settle::take;
 pub(crate) use view::{NextStep, PaymentState, Status, status_of};
 
 /// No push takes longer: one that is still being sent after this was interrupted, in milliseconds.
 pub(crate) const LONGEST_PUSH: i64 = 120_000;
+
+/// The reason of a failure: another prompt was open on the phone. Daraja tells it as a refusal, or in a callback.
+const SUBSCRIBER_BUSY: &str = "subscriber_busy";
 
 /// A row of the table `payments`.
 #[derive(Debug, Clone, FromRow)]
@@ -49,6 +53,7 @@ pub(crate) struct Payment {
     pub(crate) retry_at: Option<i64>,
     pub(crate) suspect_code: Option<String>,
     pub(crate) suspect_at: Option<i64>,
+    pub(crate) claimed_paid: i64,
     pub(crate) asked_at: Option<i64>,
     pub(crate) asks: i64,
     pub(crate) created_at: i64,
@@ -57,8 +62,8 @@ pub(crate) struct Payment {
 }
 
 const COLUMNS: &str = "id, order_id, phone, amount, state, outcome, holds_order, merchant_request_id, \
-    checkout_request_id, reason, customer_message, advice, retry_at, suspect_code, suspect_at, asked_at, asks, \
-    created_at, sent_at, settled_at";
+    checkout_request_id, reason, customer_message, advice, retry_at, suspect_code, suspect_at, claimed_paid, asked_at, \
+    asks, created_at, sent_at, settled_at";
 
 /// A statement about payments that ends in their columns.
 macro_rules! payments {
@@ -78,6 +83,16 @@ impl Payment {
 
     pub(crate) fn is_settled(&self) -> bool {
         self.state == "settled"
+    }
+
+    /// Whether a callback has spoken for a payment without proving it: no failure that is reported counts then.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.claimed_paid == 1
+    }
+
+    /// Seconds until the customer may be asked again.
+    fn pause(&self) -> u64 {
+        self.retry_at.unwrap_or_default().saturating_sub(now()).max(0).unsigned_abs().div_ceil(1_000)
     }
 
     /// Whether the time is over in which a push of unknown outcome blocks its order. Daraja cannot be asked about it, as its
@@ -250,6 +265,7 @@ impl Payment {
             retry_at: None,
             suspect_code: None,
             suspect_at: None,
+            claimed_paid: 0,
             asked_at: None,
             asks: 0,
             created_at: now(),

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use daraja::{Error, Result, StkAccepted};
+use daraja::{Error, Result, StkAccepted, error::ApiError};
 use tokio::time::sleep;
 
-use super::{Payment, find, lock};
+use super::{Payment, SUBSCRIBER_BUSY, find, lock};
 use crate::{
     app::App,
-    db::{Tx, now},
+    db::{Tx, millis, now},
     metrics,
     orders::Order,
     reply::Failure,
 };
+
+/// A prompt that nobody answers is open for about a minute, and no other one can be made on that phone.
+const WHILE_BUSY: Duration = Duration::from_secs(60);
 
 /// Sends the push of a payment that was created. Whoever comes second does nothing.
 pub(super) async fn send(app: App, id: String, order: Order) {
@@ -88,22 +91,29 @@ async fn refuse(tx: &mut Tx, payment: &Payment, error: &Error) -> sqlx::Result<(
     if payment.is_settled() {
         return Ok(());
     }
-    let (reason, message, advice) = if error.is_retryable() {
+    let (reason, message, advice, pause) = if error.api().is_some_and(ApiError::is_subscriber_busy) {
+        // That one may be for this very order, and may be paid: nothing is said of what was charged.
+        let message = "There is already a request on this phone: answer or cancel it first. No other one was sent.";
+        (SUBSCRIBER_BUSY, message, "retry", WHILE_BUSY)
+    } else if error.is_retryable() {
         let message = "M-PESA could not be reached. Nothing was charged: try again in a moment.";
-        ("not_sent", message, "retry")
+        ("not_sent", message, "retry", Duration::ZERO)
     } else {
-        ("refused", "M-PESA refused the request. Nothing was charged: contact the shop.", "contact")
+        let message = "M-PESA refused the request. Nothing was charged: contact the shop.";
+        ("refused", message, "contact", Duration::ZERO)
     };
+    let now = now();
     tracing::warn!(event = "payment.refused", payment = payment.id, reason, %error, "Daraja did not take a push");
     metrics::failed(reason);
     sqlx::query(
         "UPDATE payments SET state = 'settled', outcome = 'failed', holds_order = 0, reason = $1, customer_message = $2,
-         advice = $3, retry_at = $4, settled_at = $4 WHERE id = $5",
+         advice = $3, retry_at = $4, settled_at = $5 WHERE id = $6",
     )
     .bind(reason)
     .bind(message)
     .bind(advice)
-    .bind(now())
+    .bind(now.saturating_add(millis(pause)))
+    .bind(now)
     .bind(&payment.id)
     .execute(&mut **tx)
     .await

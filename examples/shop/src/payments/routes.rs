@@ -9,7 +9,11 @@ use sqlx::FromRow;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Payment, PaymentState, Started, Status, add_receipt, current, initiate, refresh, status_of};
+use super::{
+    Payment, PaymentState, SUBSCRIBER_BUSY, Started, Status, current, initiate,
+    receipts::{self, ConfirmedReceipt, EnteredReceipt, NewReceipt},
+    refresh, status_of,
+};
 use crate::{
     app::App,
     auth::{Admin, User},
@@ -49,16 +53,6 @@ pub(crate) struct OrderRef {
     pub(crate) order_id: String,
 }
 
-/// A receipt that an admin has seen.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Receipt {
-    #[schema(example = "SG632NMUAB")]
-    pub(crate) receipt: String,
-    /// How it is known: 1 to 200 characters.
-    #[schema(example = "The customer showed the SMS")]
-    pub(crate) reason: String,
-}
-
 /// A payment, for admins.
 #[derive(Debug, Clone, Serialize, FromRow, ToSchema)]
 pub(crate) struct PaymentRow {
@@ -71,6 +65,8 @@ pub(crate) struct PaymentRow {
     /// paid or failed
     pub(crate) outcome: Option<String>,
     pub(crate) reason: Option<String>,
+    /// A receipt that an admin has entered, not checked with M-PESA: another admin has to confirm it.
+    pub(crate) receipt_to_confirm: Option<String>,
     pub(crate) created_at: i64,
 }
 
@@ -105,6 +101,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(verify_payment))
         .routes(routes!(list_payments))
         .routes(routes!(enter_receipt))
+        .routes(routes!(confirm_receipt))
         .routes(routes!(list_received))
 }
 
@@ -147,6 +144,9 @@ fn initiated(payment: &Payment, is_new: bool) -> Answer<Initiated> {
         ("settled", _) if payment.reason.as_deref() == Some("not_sent") => {
             let message = message.unwrap_or_default();
             return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "MPESA_UNREACHABLE", message).retry_after(10));
+        }
+        ("settled", _) if payment.reason.as_deref() == Some(SUBSCRIBER_BUSY) => {
+            return Err(Failure::conflict("PHONE_BUSY", message.unwrap_or_default()).retry_after(payment.pause()));
         }
         ("settled", _) if payment.reason.as_deref() == Some("refused") => {
             return Err(Failure::new(StatusCode::BAD_GATEWAY, "MPESA_REFUSED", message.unwrap_or_default()));
@@ -229,8 +229,10 @@ pub(crate) async fn rows(app: &App, page: Page, state: Option<&str>) -> Result<L
         return Err(Failure::new(StatusCode::BAD_REQUEST, "INVALID_QUERY", message));
     }
     let items = sqlx::query_as(
-        "SELECT p.id, p.order_id, o.number AS order_number, p.amount, p.state, p.outcome, p.reason, p.created_at
-         FROM payments p JOIN orders o ON o.id = p.order_id WHERE ($1 = '' OR p.state = $1)
+        "SELECT p.id, p.order_id, o.number AS order_number, p.amount, p.state, p.outcome, p.reason,
+         e.receipt AS receipt_to_confirm, p.created_at
+         FROM payments p JOIN orders o ON o.id = p.order_id LEFT JOIN entered_receipts e ON e.payment_id = p.id
+         WHERE ($1 = '' OR p.state = $1)
          ORDER BY p.created_at DESC, p.id LIMIT $2 OFFSET $3",
     )
     .bind(state.unwrap_or_default())
@@ -245,18 +247,36 @@ pub(crate) async fn rows(app: &App, page: Page, state: Option<&str>) -> Result<L
     Ok(List::new(items, page, total))
 }
 
-/// Settles a payment by a receipt that an admin has seen in the customer's SMS and in the organisation's statement.
+/// Notes a receipt that an admin has seen in the customer's SMS and in the organisation's statement.
+///
+/// It is not checked with M-PESA. The payment counts as paid once another admin has confirmed the receipt.
 #[utoipa::path(post, path = "/api/payments/{id}/receipt", tag = "admin", params(("id" = String, Path)),
-    request_body = Receipt, responses((status = 200, body = Reply<PaymentState>),
+    request_body = NewReceipt, responses((status = 202, body = Reply<EnteredReceipt>),
         Unauthorized, Forbidden, NotFound, Conflict, Invalid))]
 async fn enter_receipt(
     State(app): State<App>,
     admin: Admin,
     Id(id): Id,
-    Body(body): Body<Receipt>,
+    Body(body): Body<NewReceipt>,
+) -> Answer<EnteredReceipt> {
+    let entered = receipts::enter(&app, &admin, &id, &body).await?;
+    Ok(Reply::new("Receipt entered, not checked: another admin must confirm it", entered)
+        .with_status(StatusCode::ACCEPTED))
+}
+
+/// Settles a payment by the receipt that another admin has entered: one who neither made nor was made by this one, and whose
+/// account is not new. It is not checked with M-PESA.
+#[utoipa::path(post, path = "/api/payments/{id}/receipt/confirm", tag = "admin", params(("id" = String, Path)),
+    request_body = ConfirmedReceipt, responses((status = 200, body = Reply<PaymentState>),
+        Unauthorized, Forbidden, NotFound, Conflict, Invalid))]
+async fn confirm_receipt(
+    State(app): State<App>,
+    admin: Admin,
+    Id(id): Id,
+    Body(body): Body<ConfirmedReceipt>,
 ) -> Answer<PaymentState> {
-    let (payment, _) = add_receipt(&app, &admin, &id, &body.receipt, &body.reason).await?;
-    Ok(Reply::new("Receipt entered", state_of(&app, &admin.0, &payment.order_id).await?))
+    let payment = receipts::confirm(&app, &admin, &id, &body.receipt).await?;
+    Ok(Reply::new("Receipt confirmed", state_of(&app, &admin.0, &payment.order_id).await?))
 }
 
 /// Money that came in, the newest first: `state=to_refund` is what has to be given back.

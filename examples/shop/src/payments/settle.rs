@@ -1,7 +1,7 @@
 //! How a payment ends: once, and money that came in is never forgotten.
 
 use daraja::{
-    Advice, Kes, ReceiptNumber, StkCallback, StkOutcome,
+    Advice, Kes, StkCallback, StkOutcome,
     stk::{Source, StkFailure},
     webhook::{Event, Expected, Mismatch},
 };
@@ -10,16 +10,9 @@ use sqlx::AnyConnection;
 use super::{
     Payment,
     book::{Money, keep, paid, unsettle},
-    find, lock, payments,
+    find, lock,
 };
-use crate::{
-    app::App,
-    auth::Admin,
-    db::now,
-    metrics, orders,
-    orders::Order,
-    reply::{Failure, text},
-};
+use crate::{app::App, db::now, metrics, orders, orders::Order};
 
 /// What a piece of news changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,23 +78,43 @@ pub(crate) async fn take(tx: &mut AnyConnection, id: &str, callback: &StkCallbac
             name(tx, &payment, callback).await?;
             failed(tx, &payment, failure).await
         }
-        // A success without a receipt speaks against the failure that a query has told of.
-        (StkOutcome::Unproven(told), _) if told.code.is_success() && payment.is_settled() && !payment.is_paid() => {
+        (StkOutcome::Unproven(told), _) => {
             name(tx, &payment, callback).await?;
-            unsettle(tx, &payment).await?;
+            if told.speaks_for_payment() && !payment.is_paid() {
+                tracing::error!(event = "callback.unproven", payment = id, "a callback reports a payment, not proved");
+                claim(tx, &payment).await?;
+            }
+            ask_now(tx, id).await?;
             Ok(News::Nothing)
         }
-        // It proves nothing, so it is asked for.
         _ => {
             name(tx, &payment, callback).await?;
-            sqlx::query("UPDATE payments SET sweep_at = $1, asked_at = NULL WHERE id = $2")
-                .bind(now())
-                .bind(id)
-                .execute(tx)
-                .await?;
+            ask_now(tx, id).await?;
             Ok(News::Nothing)
         }
     }
+}
+
+/// It proves nothing, so Daraja is asked.
+async fn ask_now(tx: &mut AnyConnection, id: &str) -> sqlx::Result<()> {
+    sqlx::query("UPDATE payments SET sweep_at = $1, asked_at = NULL WHERE id = $2")
+        .bind(now())
+        .bind(id)
+        .execute(tx)
+        .await
+        .map(drop)
+}
+
+/// Notes that a callback speaks for a payment, against a failure that was reported before and against all that follow.
+async fn claim(tx: &mut AnyConnection, payment: &Payment) -> sqlx::Result<()> {
+    if payment.is_settled() {
+        unsettle(&mut *tx, payment).await?;
+    }
+    sqlx::query("UPDATE payments SET claimed_paid = 1, suspect_code = NULL, suspect_at = NULL WHERE id = $1")
+        .bind(&payment.id)
+        .execute(tx)
+        .await
+        .map(drop)
 }
 
 /// A callback can tell the id that the lost answer to the push would have told: from now on Daraja can be asked.
@@ -129,10 +142,10 @@ pub(super) async fn lock_both(tx: &mut AnyConnection, id: &str) -> sqlx::Result<
     Ok(order.zip(lock(tx, id).await?))
 }
 
-/// Ends a payment that is locked without money, unless money is known to have come in.
+/// Ends a payment that is locked without money, unless money came in or a callback has said so.
 pub(crate) async fn failed(tx: &mut AnyConnection, payment: &Payment, failure: &StkFailure) -> sqlx::Result<News> {
     let by_query = failure.source() == Source::Query;
-    if payment.is_paid() || (payment.is_settled() && by_query) {
+    if payment.is_paid() || payment.is_claimed() || (payment.is_settled() && by_query) {
         return Ok(News::Nothing);
     }
     let now = now();
@@ -169,47 +182,6 @@ pub(crate) fn snake(name: &str) -> String {
         snake.push(c.to_ascii_lowercase());
     }
     snake
-}
-
-/// Takes an admin's word that a payment was made: the receipt is in the customer's SMS and in the organisation's statement.
-pub(crate) async fn add_receipt(
-    app: &App,
-    admin: &Admin,
-    id: &str,
-    receipt: &str,
-    reason: &str,
-) -> Result<(Payment, News), Failure> {
-    let reason = text("reason", reason, 200)?;
-    let bad = || Failure::invalid("INVALID_RECEIPT", "This is no receipt of M-PESA: it looks like SG632NMUAB.");
-    let receipt: ReceiptNumber = receipt.trim().to_uppercase().parse().map_err(|_| bad())?;
-    if !receipt.is_plausible() {
-        return Err(bad());
-    }
-    let mut tx = app.db.write().await?;
-    let not_found = || Failure::not_found("PAYMENT_NOT_FOUND", "There is no such payment.");
-    let (order, payment) = lock_both(&mut tx, id).await?.ok_or_else(not_found)?;
-    let known: Option<(Option<String>,)> = sqlx::query_as("SELECT payment_id FROM received WHERE receipt = $1")
-        .bind(receipt.as_str())
-        .fetch_optional(&mut *tx)
-        .await?;
-    if known.is_some_and(|(payment_id,)| payment_id.as_deref() != Some(id)) {
-        return Err(Failure::conflict("RECEIPT_USED", "This receipt is booked for another payment."));
-    }
-    let has_receipt: Option<(String,)> =
-        sqlx::query_as("SELECT receipt FROM received WHERE payment_id = $1 AND receipt IS NOT NULL")
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
-    if has_receipt.is_some_and(|(known,)| known != receipt.as_str()) {
-        return Err(Failure::conflict("RECEIPT_KNOWN", "This payment has another receipt already."));
-    }
-    let money = Money { receipt: Some(receipt), source: "admin", ..Money::default() };
-    let news = paid(&mut tx, &order, &payment, &money).await?;
-    crate::suppliers::audit(&mut tx, &admin.0, "payment.receipt", id, None, Some(receipt.as_str()), &reason).await?;
-    let payment = payments!("SELECT", "FROM payments WHERE id = $1").bind(id).fetch_one(&mut *tx).await?;
-    tx.commit().await?;
-    news.tell(id);
-    Ok((payment, news))
 }
 
 /// Takes what a query has told.

@@ -26,7 +26,7 @@ mod work;
 
 pub(crate) use amount::Amount;
 pub(crate) use guard::{Equal, Guard, is_equal_to_another};
-pub(crate) use people::{Word, approve, resolve};
+pub(crate) use people::{Word, approve, check_second, resolve};
 pub(crate) use routes::{list, routes, show};
 pub(crate) use work::{begin_due, broken, news, shown};
 

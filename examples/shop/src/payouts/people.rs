@@ -46,7 +46,7 @@ pub(crate) async fn approve(app: &App, admin: &Admin, id: &str) -> Result<Payout
         let message = "The supplier's number was changed again: this payout would go to the number before. Refuse it.";
         return Err(Failure::conflict("NUMBER_CHANGED", message));
     }
-    check_second(&mut tx, app, &admin.0.id, [&row.created_by, &supplier.changed_by_id]).await?;
+    check_second(&mut tx, app, &admin.0.id, &[&row.created_by, &supplier.changed_by_id]).await?;
     check_cap(&mut tx, app, id, row.amount).await?;
     sqlx::query("UPDATE payouts SET status = 'pending', approved_by = $1, approved_at = $2, due_at = $2 WHERE id = $3")
         .bind(&admin.0.id)
@@ -62,12 +62,19 @@ pub(crate) async fn approve(app: &App, admin: &Admin, id: &str) -> Result<Payout
     Ok(view)
 }
 
-/// The second of four eyes: neither of the two others, nor whoever one of them made, or was made by, since who makes an
+/// The second of four eyes: none of the others, nor whoever one of them made, or was made by, since who makes an
 /// admin knows the password. Nor an account so new that it may have been made for this.
-async fn check_second(tx: &mut AnyConnection, app: &App, second: &str, others: [&str; 2]) -> Result<(), Failure> {
+pub(crate) async fn check_second(
+    tx: &mut AnyConnection,
+    app: &App,
+    second: &str,
+    others: &[&str],
+) -> Result<(), Failure> {
     let refuse = |message| Err(Failure::new(axum::http::StatusCode::FORBIDDEN, "SECOND_ADMIN_NEEDED", message));
     if others.contains(&second) {
-        return refuse("A second admin must approve it: not who asked for it, and not who changed the number.");
+        return refuse(
+            "A second admin is needed: not one who asked for it, changed the number or entered the receipt.",
+        );
     }
     let above = makers(tx, second).await?;
     let mut is_kin = others.iter().any(|other| above.iter().any(|maker| maker == other));
@@ -75,12 +82,12 @@ async fn check_second(tx: &mut AnyConnection, app: &App, second: &str, others: [
         is_kin = is_kin || makers(tx, other).await?.iter().any(|maker| maker == second);
     }
     if is_kin {
-        return refuse("An admin who does not stem from whoever asked for it or changed the number must approve it.");
+        return refuse("Another admin is needed: you made the account of one who began it, or one of them made yours.");
     }
     let (since,): (i64,) =
         sqlx::query_as("SELECT created_at FROM users WHERE id = $1").bind(second).fetch_one(&mut *tx).await?;
     if now().saturating_sub(since) < millis(app.rules.number_is_new) {
-        return refuse("Your account is too new to approve payouts: another admin must.");
+        return refuse("Your account is too new for this: another admin is needed.");
     }
     Ok(())
 }

@@ -23,11 +23,14 @@ const FOR_CUSTOMERS: [(&str, &str); 7] = [
 ];
 
 /// Everything that is for admins.
-const FOR_ADMINS: [(&str, &str); 17] = [
+const FOR_ADMINS: [(&str, &str); 20] = [
     ("POST", "/api/admins"),
+    ("POST", "/api/products"),
+    ("DELETE", "/api/products/{id}"),
     ("GET", "/api/payments"),
     ("GET", "/api/payments/received"),
     ("POST", "/api/payments/{id}/receipt"),
+    ("POST", "/api/payments/{id}/receipt/confirm"),
     ("POST", "/api/payments/supplier/payout"),
     ("GET", "/api/payments/supplier/payouts"),
     ("GET", "/api/payments/supplier/payouts/{id}"),

@@ -9,14 +9,16 @@ use crate::{
 };
 
 /// Every route that reads a body.
-const READING: [(&str, &str); 13] = [
+const READING: [(&str, &str); 15] = [
     ("POST", "/api/auth/login"),
     ("POST", "/api/auth/register"),
     ("POST", "/api/admins"),
+    ("POST", "/api/products"),
     ("POST", "/api/orders"),
     ("POST", "/api/payments/mpesa/initiate"),
     ("POST", "/api/payments/mpesa/query"),
     ("POST", "/api/payments/00000000-0000-4000-8000-000000000000/receipt"),
+    ("POST", "/api/payments/00000000-0000-4000-8000-000000000000/receipt/confirm"),
     ("POST", "/api/payments/refund"),
     ("POST", "/api/payments/refunds/00000000-0000-4000-8000-000000000000/resolve"),
     ("POST", "/api/payments/supplier/payout"),

@@ -47,6 +47,7 @@ impl Demo {
             return None;
         };
         let mut child = Command::new(env!("CARGO_BIN_EXE_shop"))
+            .arg("demo")
             .env_clear()
             .env("SHOP_ADDRESS", "127.0.0.1:0")
             .env("SHOP_METRICS_ADDRESS", "127.0.0.1:0")

@@ -10,7 +10,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::support::{Options, PHONE, SECRET, World, eventually, quick};
+use crate::{
+    forms::Browser,
+    support::{ADMIN, Options, PHONE, SECRET, World, eventually, quick},
+};
 
 /// A payment whose phone rang and of which nothing is known: its order and its own id.
 async fn unknown(world: &World, token: &str, phone: &str) -> (String, String) {
@@ -26,12 +29,6 @@ async fn silent() -> (World, String) {
     world.simulator.everyone().approves().callback_lost();
     let token = world.shop.customer("amina@shop.example").await;
     (world, token)
-}
-
-async fn enter(world: &World, payment: &str, receipt: &str) -> Value {
-    let body = json!({"receipt": receipt, "reason": "The customer showed the SMS"});
-    let admin = world.shop.admin().await;
-    world.shop.post(&format!("/api/payments/{payment}/receipt"), &admin, body).await.ok(200)
 }
 
 /// A callback to the signed URL of this payment.
@@ -60,7 +57,7 @@ async fn a_receipt_that_was_entered_for_the_wrong_payment_goes_to_the_one_that_d
     let shop = &world.shop;
     let (wrong, first) = unknown(&world, &token, PHONE).await;
     let (right, second) = unknown(&world, &token, "254700000055").await;
-    assert_eq!(enter(&world, &first, "UKTEST0001").await["status"], "completed");
+    assert_eq!(world.enter_receipt(&first, "UKTEST0001").await["status"], "completed");
     assert_eq!(deliver(&world, &second, &success(&last_id(&world), 10, Some("UKTEST0001"))).await, 200);
 
     let told = shop.verify(&token, &right).await;
@@ -80,7 +77,7 @@ async fn money_that_is_being_given_back_stays_with_its_refund_whoever_it_is_from
     let shop = &world.shop;
     let (wrong, first) = unknown(&world, &token, PHONE).await;
     let (right, second) = unknown(&world, &token, "254700000055").await;
-    enter(&world, &first, "UKTEST0001").await;
+    world.enter_receipt(&first, "UKTEST0001").await;
     let refund = json!({"receipt": "UKTEST0001", "reason": "Out of stock"});
     shop.post("/api/payments/refund", &shop.admin().await, refund).await.ok(202);
     assert_eq!(deliver(&world, &second, &success(&last_id(&world), 10, Some("UKTEST0001"))).await, 200);
@@ -102,7 +99,7 @@ async fn money_that_is_being_given_back_stays_with_its_refund_whoever_it_is_from
 async fn the_receipt_that_daraja_tells_takes_the_place_of_one_that_was_mistyped() {
     let (world, token) = silent().await;
     let (order, payment) = unknown(&world, &token, PHONE).await;
-    enter(&world, &payment, "UKTEST0001").await;
+    world.enter_receipt(&payment, "UKTEST0001").await;
     assert_eq!(deliver(&world, &payment, &success(&last_id(&world), 10, Some("UKTEST0002"))).await, 200);
     assert_eq!(world.shop.verify(&token, &order).await["payment_reference"], "UKTEST0002");
     assert_eq!(world.value("SELECT COUNT(*) FROM received").await, 1);
@@ -116,7 +113,7 @@ async fn an_amount_that_daraja_tells_later_is_believed() {
     let shop = &world.shop;
     // After an admin's word.
     let (entered, payment) = unknown(&world, &token, PHONE).await;
-    enter(&world, &payment, "UKTEST0001").await;
+    world.enter_receipt(&payment, "UKTEST0001").await;
     assert_eq!(deliver(&world, &payment, &success(&last_id(&world), 7, Some("UKTEST0001"))).await, 200);
     // And after a query, which tells none.
     let queried = shop.order(&token, 10).await;
@@ -155,6 +152,105 @@ async fn a_success_without_a_receipt_speaks_against_a_failure_that_only_a_query_
     assert_eq!(deliver(&world, payment, &success(&last_id(&world), 10, None)).await, 200);
     assert_eq!(world.value("SELECT COUNT(*) FROM payments WHERE state = 'accepted' AND holds_order = 1").await, 1);
     eventually("Daraja is asked again", async || world.simulator.calls(Route::StkQuery) > asked).await;
+    world.end().await;
+}
+
+/// The callbacks that report a payment and do not prove it.
+fn unproven(id: &str) -> [Value; 4] {
+    let with = |code: u32, receipt: &str| {
+        let items = json!([{"Name": "Amount", "Value": 10}, {"Name": "MpesaReceiptNumber", "Value": receipt}]);
+        json!({"CheckoutRequestID": id, "ResultCode": code, "ResultDesc": "x", "CallbackMetadata": {"Item": items}})
+    };
+    [success(id, 10, None), with(0, "UKTEST01"), with(1_032, "UKTEST0001"), with(26, "UKTEST0002")]
+}
+
+/// Has Daraja asked three times more about everything that is not settled. The sweep asks one after the other, so the
+/// answers of each round are worked on before the next one is over.
+async fn ask_more(world: &World, payments: usize) {
+    for _ in 0..4 {
+        let asked = world.simulator.calls(Route::StkQuery);
+        world.database.execute("UPDATE payments SET sweep_at = 0 WHERE state = 'accepted'").await;
+        eventually("Daraja is asked", async || world.simulator.calls(Route::StkQuery) >= asked + payments).await;
+    }
+}
+
+#[tokio::test]
+async fn queries_do_not_overrule_a_callback_that_reports_a_payment() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    world.simulator.everyone().cancels().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let mut orders = Vec::new();
+    for index in 0..4 {
+        let order = shop.order(&token, 10).await;
+        let started = shop.pay(&token, &order, &format!("25470000010{index}")).await.ok(200);
+        let payment = started["payment_id"].as_str().unwrap();
+        assert_eq!(deliver(&world, payment, &unproven(&last_id(&world))[index]).await, 200);
+        orders.push((order, payment.to_owned(), last_id(&world)));
+    }
+    ask_more(&world, 4).await;
+    let (admin, customer) =
+        (Browser::log_in(shop, ADMIN.0, ADMIN.1).await, Browser::log_in(shop, "amina@shop.example", ADMIN.1).await);
+    let list = admin.get("/admin/unknown").await.body;
+    for (order, ..) in &orders {
+        let state = shop.verify(&token, order).await;
+        assert_eq!((&state["status"], &state["next_step"]), (&json!("pending"), &json!("wait")), "{state}");
+        let page = customer.get(&format!("/orders/{order}")).await.body;
+        assert!(page.contains("Not known yet: do not pay again") && !page.contains("not been charged"), "{page}");
+        let number = shop.get(&format!("/api/orders/{order}"), &token).await.ok(200)["number"].clone();
+        assert!(list.contains(number.as_str().unwrap()), "an admin reads of {number}: {list}");
+    }
+    assert_eq!(world.simulator.prompts().len(), 4);
+    // A failure that a callback reports later does not undo it, either.
+    let (_, payment, id) = &orders[0];
+    let failure = json!({"CheckoutRequestID": id, "ResultCode": 1032, "ResultDesc": "x"});
+    assert_eq!(deliver(&world, payment, &failure).await, 200);
+    assert_eq!(world.value("SELECT COUNT(*) FROM payments WHERE state = 'accepted' AND claimed_paid = 1").await, 4);
+    // What is proved counts: a receipt at the payment's own URL.
+    assert_eq!(deliver(&world, payment, &success(id, 10, Some("UKTEST0009"))).await, 200);
+    assert_eq!(world.value("SELECT COUNT(*) FROM payments WHERE outcome = 'paid'").await, 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_callback_that_reports_a_payment_opens_a_failure_again_and_later_queries_do_not_close_it() {
+    let world = World::with(quick(), Options::default().with("SHOP_SWEEP_AFTER_SECONDS", "1")).await;
+    let shop = &world.shop;
+    world.simulator.everyone().cancels().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let mut orders = Vec::new();
+    for index in 0..4 {
+        let order = shop.order(&token, 10).await;
+        let started = shop.pay(&token, &order, &format!("25470000010{index}")).await.ok(200);
+        orders.push((order, started["payment_id"].as_str().unwrap().to_owned(), last_id(&world)));
+    }
+    for (order, ..) in &orders {
+        shop.until(&token, order, "failed").await;
+    }
+    for (index, (_, payment, id)) in orders.iter().enumerate() {
+        assert_eq!(deliver(&world, payment, &unproven(id)[index]).await, 200);
+    }
+    ask_more(&world, 4).await;
+    for (order, ..) in &orders {
+        assert_eq!(shop.verify(&token, order).await["status"], "pending");
+        // It blocks: the customer is not asked for the money again.
+        shop.pay(&token, order, PHONE).await.ok(200);
+    }
+    assert_eq!(world.simulator.prompts().len(), 4);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_query_after_a_callback_that_reports_a_payment_can_prove_it() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    world.simulator.everyone().approves().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 10).await;
+    let started = shop.pay(&token, &order, PHONE).await.ok(200);
+    let payment = started["payment_id"].as_str().unwrap();
+    assert_eq!(deliver(&world, payment, &success(&last_id(&world), 10, None)).await, 200);
+    shop.until(&token, &order, "completed").await;
     world.end().await;
 }
 

@@ -17,7 +17,7 @@ use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     database::Database,
-    support::{ADMIN, Options, Shop, World, free_port},
+    support::{Options, Shop, World, free_port},
 };
 
 const KILLS: usize = 50;
@@ -402,15 +402,13 @@ fn has_lost_callback(number: &str) -> bool {
     number.ends_with("91") || number.ends_with("96") || *number >= *phone(QUIET)
 }
 
-/// What is unknown and was paid: the customer shows the SMS, and an admin enters its receipt.
+/// What is unknown and was paid: the customer shows the SMS, an admin enters its receipt, and another confirms it.
 async fn enter_what_customers_show(world: &World, connection: &mut AnyConnection) {
-    let admin = world.shop.log_in(ADMIN.0, ADMIN.1).await;
     for row in payments(connection).await.into_iter().filter(|row| row.state == "unknown") {
         let Some(paid) = world.simulator.payments().into_iter().find(|paid| paid.reference == row.number) else {
             continue;
         };
-        let body = json!({"receipt": paid.receipt.as_str(), "reason": "The customer showed the SMS"});
-        world.shop.post(&format!("/api/payments/{}/receipt", row.id), &admin, body).await.ok(200);
+        world.enter_receipt(&row.id, paid.receipt.as_str()).await;
     }
 }
 

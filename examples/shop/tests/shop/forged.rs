@@ -107,8 +107,10 @@ async fn a_signature_is_good_for_one_payment_and_one_purpose() {
 #[tokio::test]
 async fn only_the_sources_that_are_named_may_deliver() {
     // Everything else comes from 127.0.0.1, the simulator too.
-    let options =
-        Options::default().with("MPESA_CALLBACK_SOURCES", "192.0.2.0/24").with("SHOP_SWEEP_AFTER_SECONDS", "1");
+    let options = Options::default()
+        .with("MPESA_CALLBACK_SOURCES", "192.0.2.0/24")
+        .with("MPESA_CALLBACK_PROXIES", "127.0.0.9")
+        .with("SHOP_SWEEP_AFTER_SECONDS", "1");
     let world = World::with(quick(), options).await;
     let (shop, simulator) = (&world.shop, &world.simulator);
     let token = shop.customer("amina@shop.example").await;
@@ -127,6 +129,12 @@ async fn only_the_sources_that_are_named_may_deliver() {
         assert_eq!(ask.send(&shop.base).await.status, 403, "{header}");
     }
     assert!((shop.metric("shop_callbacks_refused_total{status=\"403\"}").await - 4.0).abs() < 0.1);
+    // Whoever posts hears the status only. Whoever runs the shop reads which address it was, and what to set.
+    let log = shop.log();
+    let told = log.lines().find(|line| line.contains("callback.source_refused")).expect("a line about it");
+    for part in ["peer=127.0.0.1", "client=\"127.0.0.1\"", "MPESA_CALLBACK_PROXIES", "MPESA_CALLBACK_SOURCES=anyone"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
     world.end().await;
 }
 

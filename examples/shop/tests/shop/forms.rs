@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use daraja::simulator::{Fault, Route};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -112,7 +113,8 @@ impl Known {
             ("/orders".to_owned(), own(&[(&format!("quantity_{product}"), "1")])),
             (format!("/orders/{order}/pay"), own(&[("phone_number", "254700000032")])),
             (format!("/orders/{order}/cancel"), own(&[])),
-            (format!("/admin/payments/{order}/receipt"), own(&[("receipt", "SG632NMUAB")])),
+            (format!("/admin/payments/{order}/receipt"), own(&[("receipt", "SG632NMUAB"), ("reason", "x")])),
+            (format!("/admin/payments/{order}/receipt/confirm"), own(&[("receipt", "SG632NMUAB")])),
             ("/admin/refunds".to_owned(), own(&[("receipt", "SG632NMUAB"), ("note", "x"), ("idempotency_key", key)])),
             (format!("/admin/refunds/{received}"), own(&[("note", "x"), ("idempotency_key", key)])),
             ("/admin/payouts/confirm".to_owned(), payout_fields.clone()),
@@ -228,13 +230,63 @@ async fn money_to_refund_without_a_receipt_is_shown_and_its_receipt_can_be_enter
     let path = format!("/admin/payments/{payment}/receipt");
     assert!(page.contains(&number) && page.contains(&path), "{page}");
     let enter = async |receipt: &str| {
-        browser.post(&path, &[("receipt", receipt), ("from", "refunds")]).send(&browser.base).await
+        let fields = [("receipt", receipt), ("reason", "SMS seen"), ("from", "refunds")];
+        browser.post(&path, &fields).send(&browser.base).await
     };
     let refused = enter("no receipt").await;
     assert!(refused.status == 422 && refused.body.contains(&number), "{}", refused.body);
     assert_eq!(enter("UKTEST2001").await.header("location"), Some("/admin/refunds?done=receipt"));
+    world.second_admin().await;
+    let second = Browser::log_in(shop, "a.second.admin@shop.example", ADMIN.1).await;
+    let page = second.get("/admin/refunds").await.body;
+    assert!(page.contains("Not checked with M-PESA") && page.contains("SMS seen"), "{page}");
+    let fields = [("receipt", "UKTEST2001"), ("from", "refunds")];
+    let confirmed = second.post(&format!("{path}/confirm"), &fields).send(&second.base).await;
+    assert_eq!(confirmed.header("location"), Some("/admin/refunds?done=receipt_confirmed"));
     let page = browser.get("/admin/refunds").await.body;
     assert!(page.contains("UKTEST2001") && !page.contains(&path), "{page}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_page_of_unknown_payments_says_that_a_receipt_is_not_checked_and_wants_a_reason_and_a_second_admin() {
+    let world = World::new().await;
+    let (shop, simulator) = (&world.shop, &world.simulator);
+    simulator.everyone().approves().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 50).await;
+    simulator.fault(Route::StkPush, Fault::ResetAfter);
+    let payment = text(&shop.pay(&token, &order, PHONE).await.ok(202)["payment_id"]);
+    let path = format!("/admin/payments/{payment}/receipt");
+    let confirm = format!("{path}/confirm");
+    world.second_admin().await;
+    let (first, second) = (
+        Browser::log_in(shop, ADMIN.0, ADMIN.1).await,
+        Browser::log_in(shop, "a.second.admin@shop.example", ADMIN.1).await,
+    );
+    let page = first.get("/admin/unknown").await.body;
+    assert!(page.contains("This shop does not check it with M-PESA") && page.contains("not checked"), "{page}");
+    assert!(!page.contains("Check the receipt") && !page.contains(&confirm), "{page}");
+    let without = first.post(&path, &[("receipt", "UKTEST2001"), ("reason", "")]).send(&first.base).await;
+    assert!(without.status == 422 && without.body.contains("reason must have 1 to 200"), "{}", without.body);
+    let entered = first.post(&path, &[("receipt", "UKTEST2001"), ("reason", "SMS <seen>")]).send(&first.base).await;
+    assert_eq!(entered.header("location"), Some("/admin/unknown?done=receipt"));
+    assert_eq!(shop.verify(&token, &order).await["status"], "pending");
+    // Who entered it is told that another has to confirm it; the other sees who, what and why.
+    let page = first.get("/admin/unknown?done=receipt").await.body;
+    assert!(page.contains("It counts once another admin has confirmed it") && !page.contains(&confirm), "{page}");
+    let own = first.post(&confirm, &[("receipt", "UKTEST2001")]).send(&first.base).await;
+    assert!(own.status == 403 && own.body.contains("A second admin is needed"), "{}", own.body);
+    let page = second.get("/admin/unknown").await.body;
+    for part in ["UKTEST2001", ADMIN.0, "SMS &#60;seen&#62;", "Not checked with M-PESA", &confirm] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let wrong = second.post(&confirm, &[("receipt", "UKTEST2002")]).send(&second.base).await;
+    assert!(wrong.status == 409 && wrong.body.contains("No admin has entered"), "{}", wrong.body);
+    let confirmed = second.post(&confirm, &[("receipt", "UKTEST2001")]).send(&second.base).await;
+    assert_eq!(confirmed.header("location"), Some("/admin/unknown?done=receipt_confirmed"));
+    assert_eq!(shop.verify(&token, &order).await["payment_reference"], "UKTEST2001");
+    assert!(first.get("/admin/unknown").await.body.contains("Each payment has an outcome"));
     world.end().await;
 }
 
@@ -274,6 +326,7 @@ async fn no_input_of_a_form_or_a_link_brings_a_page_down() {
                 "/orders/{}/pay",
                 "/orders/{}/cancel",
                 "/admin/payments/{}/receipt",
+                "/admin/payments/{}/receipt/confirm",
                 "/admin/refunds/{}",
                 "/admin/payouts/{}/approve",
             ] {

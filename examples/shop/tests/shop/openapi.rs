@@ -20,7 +20,8 @@ async fn every_answer_is_what_the_document_says() {
 
     refusals_that_all_have(&contract, &customer, &admin).await;
     people(&contract, &admin).await;
-    payments(&world, &contract, &customer, &admin).await;
+    products(&contract, &admin).await;
+    payments(&world, &contract, &customer, &admin, &second).await;
     payouts(&contract, &admin, &second).await;
     refunds(&world, &contract, &customer, &admin).await;
     // A database that has lost a table.
@@ -88,6 +89,14 @@ async fn people(contract: &Contract, admin: &str) {
     contract.ask(&Ask::new("GET", "/api/health")).await.ok(200);
 }
 
+async fn products(contract: &Contract, admin: &str) {
+    let add = Ask::new("POST", "/api/products").token(admin).json(&json!({"name": "Honey, 1 kg", "price": 1_200}));
+    let added = text(&contract.ask(&add).await.ok(201)["id"]);
+    let remove = Ask::new("DELETE", &format!("/api/products/{added}")).token(admin);
+    contract.ask(&remove).await.ok(200);
+    contract.ask(&remove).await.fails(404, "PRODUCT_NOT_FOUND");
+}
+
 async fn order(contract: &Contract, token: &str) -> String {
     let products = contract.ask(&Ask::new("GET", "/api/products")).await.ok(200);
     let stamp = products.as_array().unwrap().iter().find(|product| product["price"] == 1).unwrap();
@@ -95,7 +104,7 @@ async fn order(contract: &Contract, token: &str) -> String {
     text(&contract.ask(&Ask::new("POST", "/api/orders").token(token).json(&body)).await.ok(201)["id"])
 }
 
-async fn payments(world: &World, contract: &Contract, customer: &str, admin: &str) {
+async fn payments(world: &World, contract: &Contract, customer: &str, admin: &str, second: &str) {
     let post = async |path: &str, token: &str, body: Value| {
         contract.ask(&Ask::new("POST", path).token(token).json(&body)).await
     };
@@ -134,7 +143,12 @@ async fn payments(world: &World, contract: &Contract, customer: &str, admin: &st
     world.simulator.fault(Route::StkPush, Fault::ResetAfter);
     let started = post(pay, customer, json!({"order_id": unknown, "phone_number": PHONE})).await.ok(202);
     let receipt = format!("/api/payments/{}/receipt", text(&started["payment_id"]));
-    post(&receipt, admin, json!({"receipt": "UKTEST1001", "reason": "SMS seen"})).await.ok(200);
+    let confirm = format!("{receipt}/confirm");
+    post(&confirm, second, json!({"receipt": "UKTEST1001"})).await.fails(409, "RECEIPT_NOT_ENTERED");
+    post(&receipt, admin, json!({"receipt": "UKTEST1001", "reason": "SMS seen"})).await.ok(202);
+    get("/api/payments?state=unknown", admin).await.ok(200);
+    post(&confirm, admin, json!({"receipt": "UKTEST1001"})).await.fails(403, "SECOND_ADMIN_NEEDED");
+    post(&confirm, second, json!({"receipt": "UKTEST1001"})).await.ok(200);
     post(&receipt, admin, json!({"receipt": "UKTEST1002", "reason": "SMS seen"})).await.fails(409, "RECEIPT_KNOWN");
     get("/api/payments?state=settled", admin).await.ok(200);
     get("/api/payments/received?state=order", admin).await.ok(200);

@@ -6,7 +6,10 @@ use daraja::simulator::{Fault, Route, Simulator};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Options, PHONE, Shop, World, eventually, quick};
+use crate::{
+    forms::Browser,
+    support::{ADMIN, Options, PHONE, Shop, World, eventually, quick},
+};
 
 #[tokio::test]
 async fn an_order_is_paid_and_its_receipt_is_told() {
@@ -71,12 +74,12 @@ async fn a_payment_whose_callback_is_lost_is_found_by_the_sweep() {
     assert_eq!(paid["payment_reference"], Value::Null);
     assert!((shop.metric("shop_payments_succeeded_total{source=\"query\"}").await - 1.0).abs() < 0.1);
 
-    // An admin reads the receipt in the customer's SMS.
+    // An admin reads the receipt in the customer's SMS, and another confirms it.
     let (admin, receipt) = (shop.admin().await, world.simulator.payments()[0].receipt.to_string());
     let payments = shop.get("/api/payments?state=settled", &admin).await.ok(200);
     let id = payments["items"][0]["id"].as_str().unwrap().to_owned();
     let path = format!("/api/payments/{id}/receipt");
-    let entered = shop.post(&path, &admin, json!({"receipt": receipt, "reason": "SMS seen"})).await.ok(200);
+    let entered = world.enter_receipt(&id, &receipt).await;
     assert_eq!(entered["payment_reference"], receipt.as_str());
     assert_eq!(world.value("SELECT COUNT(*) FROM received").await, 1);
     let other = json!({"receipt": "UK00000001", "reason": "SMS seen"});
@@ -203,7 +206,7 @@ async fn after_its_time_an_unknown_push_no_longer_blocks_and_what_comes_of_it_is
 }
 
 #[tokio::test]
-async fn an_unknown_push_is_settled_by_the_receipt_that_an_admin_enters() {
+async fn an_unknown_push_is_settled_by_the_receipt_that_one_admin_enters_and_another_confirms() {
     let world = World::new().await;
     let (shop, simulator) = (&world.shop, &world.simulator);
     simulator.everyone().approves().callback_lost();
@@ -213,17 +216,107 @@ async fn an_unknown_push_is_settled_by_the_receipt_that_an_admin_enters() {
     let id = shop.pay(&token, &order, PHONE).await.ok(202)["payment_id"].as_str().unwrap().to_owned();
     let (admin, receipt) = (shop.admin().await, simulator.payments()[0].receipt.to_string());
     let path = format!("/api/payments/{id}/receipt");
+    let confirm = format!("{path}/confirm");
     let body = json!({"receipt": receipt, "reason": "The customer showed the SMS"});
     shop.post(&path, &token, body.clone()).await.fails(403, "ADMINS_ONLY");
     shop.post(&path, &admin, json!({"receipt": "0000000000", "reason": "?"})).await.fails(422, "INVALID_RECEIPT");
     shop.post(&path, &admin, json!({"receipt": receipt, "reason": " "})).await.fails(422, "INVALID_TEXT");
-    assert_eq!(shop.post(&path, &admin, body.clone()).await.ok(200)["status"], "completed");
+    let entered = shop.post(&path, &admin, body.clone()).await;
+    assert!(entered.body["message"].as_str().unwrap().contains("not checked"), "{}", entered.body);
+    let entered = entered.ok(202);
+    assert_eq!((&entered["receipt"], &entered["entered_by"]), (&json!(receipt), &json!("first.admin@shop.example")));
+
+    // It counts for nothing yet, and neither the same admin nor one whom that one made can change this.
+    let made = shop.another_admin("made@shop.example").await;
+    world.database.execute("UPDATE users SET created_at = 0 WHERE role = 'admin'").await;
+    for token in [&admin, &made] {
+        shop.post(&confirm, token, json!({"receipt": receipt})).await.fails(403, "SECOND_ADMIN_NEEDED");
+    }
+    shop.post(&confirm, &token, json!({"receipt": receipt})).await.fails(403, "ADMINS_ONLY");
+    assert_eq!(shop.verify(&token, &order).await["status"], "pending");
+    assert_eq!(world.value("SELECT COUNT(*) FROM received").await, 0);
+    let listed = shop.get("/api/payments?state=unknown", &admin).await.ok(200);
+    assert_eq!(listed["items"][0]["receipt_to_confirm"], receipt.as_str());
+
+    let second = world.second_admin().await;
+    shop.post(&confirm, &second, json!({"receipt": "UK00000007"})).await.fails(409, "RECEIPT_NOT_ENTERED");
+    assert_eq!(shop.post(&confirm, &second, json!({"receipt": receipt})).await.ok(200)["status"], "completed");
+    shop.post(&confirm, &second, json!({"receipt": receipt})).await.fails(409, "RECEIPT_KNOWN");
     assert_eq!(shop.verify(&token, &order).await["payment_reference"], receipt.as_str());
+    // Both names and the reason are kept.
+    let kept = "SELECT COUNT(*) FROM audit a JOIN users u ON u.id = a.who
+        WHERE (a.what = 'payment.receipt_entered' AND u.email = 'first.admin@shop.example'
+            AND a.reason = 'The customer showed the SMS')
+        OR (a.what = 'payment.receipt_confirmed' AND u.email = 'a.second.admin@shop.example'
+            AND a.reason = 'entered by first.admin@shop.example: The customer showed the SMS')";
+    assert_eq!(world.value(kept).await, 2);
     // One receipt is one payment's.
     let other = shop.order(&token, 10).await;
     simulator.fault(Route::StkPush, Fault::ResetAfter);
     let id = shop.pay(&token, &other, "254700000055").await.ok(202)["payment_id"].as_str().unwrap().to_owned();
     shop.post(&format!("/api/payments/{id}/receipt"), &admin, body).await.fails(409, "RECEIPT_USED");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_is_entered_anew_needs_a_second_admin_anew() {
+    let world = World::new().await;
+    let (shop, simulator) = (&world.shop, &world.simulator);
+    simulator.everyone().approves().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 10).await;
+    simulator.fault(Route::StkPush, Fault::ResetAfter);
+    let id = shop.pay(&token, &order, PHONE).await.ok(202)["payment_id"].as_str().unwrap().to_owned();
+    let (admin, second) = (shop.admin().await, world.second_admin().await);
+    let path = format!("/api/payments/{id}/receipt");
+    let enter = async |token: &str, receipt: &str| {
+        shop.post(&path, token, json!({"receipt": receipt, "reason": "SMS seen"})).await.ok(202);
+    };
+    let confirm = async |token: &str, receipt: &str| {
+        shop.post(&format!("{path}/confirm"), token, json!({"receipt": receipt})).await
+    };
+    enter(&admin, "UKTEST0001").await;
+    enter(&second, "UKTEST0002").await;
+    // What the second one saw before is not what is confirmed now.
+    confirm(&admin, "UKTEST0001").await.fails(409, "RECEIPT_NOT_ENTERED");
+    confirm(&second, "UKTEST0002").await.fails(403, "SECOND_ADMIN_NEEDED");
+    // Two at once are one.
+    let (first, again) = tokio::join!(confirm(&admin, "UKTEST0002"), confirm(&admin, "uktest0002"));
+    let mut statuses = [first.status.as_u16(), again.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
+    assert_eq!(shop.verify(&token, &order).await["payment_reference"], "UKTEST0002");
+    assert_eq!(world.value("SELECT COUNT(*) FROM received").await, 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_phone_with_an_open_request_is_told_so_and_asked_again_after_a_pause() {
+    let world = World::new().await;
+    let (shop, simulator) = (&world.shop, &world.simulator);
+    simulator.everyone().approves().after(Duration::from_mins(5));
+    let token = shop.customer("amina@shop.example").await;
+    let first = shop.order(&token, 10).await;
+    shop.pay(&token, &first, PHONE).await.ok(200);
+    let second = shop.order(&token, 20).await;
+    let told = shop.pay(&token, &second, PHONE).await;
+    told.fails(409, "PHONE_BUSY");
+    let message = told.body["message"].as_str().unwrap();
+    let words = "There is already a request on this phone: answer or cancel it first.";
+    assert!(message.starts_with(words), "{message}");
+    // No loop: the pause of a minute counts.
+    shop.pay(&token, &second, PHONE).await.fails(409, "TOO_SOON");
+    let state = shop.verify(&token, &second).await;
+    assert_eq!((&state["reason"], &state["next_step"]), (&json!("subscriber_busy"), &json!("wait")));
+    let browser = Browser::log_in(shop, "amina@shop.example", ADMIN.1).await;
+    let page = browser.get(&format!("/orders/{second}")).await.body;
+    let button = page.split("id=\"pay\"").nth(1).expect("a button").split('>').next().unwrap();
+    assert!(page.contains(words) && button.contains("disabled"), "{page}");
+    assert!(!page.contains("could not be reached") && !page.contains("not been charged"), "{page}");
+    assert_eq!((simulator.prompts().len(), simulator.calls(Route::StkPush)), (1, 2));
+    world.database.execute("UPDATE payments SET retry_at = retry_at - 61000").await;
+    assert_eq!(shop.verify(&token, &second).await["next_step"], "pay");
+    shop.pay(&token, &second, "254700000055").await.ok(200);
     world.end().await;
 }
 

@@ -95,23 +95,22 @@ async fn a_payout_takes_the_place_of_a_reversal_that_was_finally_refused() {
     world.end().await;
 }
 
-/// A payment whose receipt only an admin has told.
-async fn entered(world: &World, admin: &str, receipt: &str) {
+/// A payment whose receipt only admins have told.
+async fn entered(world: &World, receipt: &str) {
     let shop = &world.shop;
     world.simulator.everyone().approves().callback_lost();
     let token = shop.customer("amina@shop.example").await;
     let order = shop.order(&token, 50).await;
     world.simulator.fault(Route::StkPush, Fault::ResetAfter);
     let id = text(&shop.pay(&token, &order, PHONE).await.ok(202)["payment_id"]);
-    let entered = json!({"receipt": receipt, "reason": "SMS seen"});
-    shop.post(&format!("/api/payments/{id}/receipt"), admin, entered).await.ok(200);
+    world.enter_receipt(&id, receipt).await;
 }
 
 #[tokio::test]
 async fn a_receipt_that_daraja_does_not_know_is_for_a_person_and_never_paid_out() {
     let world = World::new().await;
     let (shop, admin) = (&world.shop, world.shop.admin().await);
-    entered(&world, &admin, "UK00000001").await;
+    entered(&world, "UK00000001").await;
     shop.post(PATH, &admin, json!({"receipt": "UK00000001", "reason": "Out of stock"})).await.ok(202);
     let left = until(&world, &admin, "needs_person").await;
     assert_eq!(left["reason"], "no payment with this receipt can be reversed");
@@ -135,7 +134,7 @@ async fn a_receipt_that_daraja_told_and_then_does_not_know_is_for_a_person_too()
 async fn money_that_only_an_admin_has_told_of_is_never_paid_out() {
     let world = World::new().await;
     let admin = world.shop.admin().await;
-    entered(&world, &admin, "UK00000001").await;
+    entered(&world, "UK00000001").await;
     let id = adrift(&world, &admin, "UK00000001").await;
     assert_eq!(told(&world, &id, json!({"ResultCode": 8, "ConversationID": "AG_1"})).await, 200);
     let left = until(&world, &admin, "needs_person").await;

@@ -51,7 +51,7 @@ impl Known {
             "order_id" => json!(self.order),
             "phone_number" => json!("254700000032"),
             "supplier_id" => json!(self.supplier),
-            "amount" => json!(20),
+            "amount" | "price" => json!(20),
             "receipt" => json!(self.receipt),
             "mpesa_number" => json!("254700000102"),
             "outcome" => json!("paid"),
@@ -64,6 +64,7 @@ impl Known {
         match operation.path.split('{').next().unwrap() {
             "/api/orders/" | "/api/payments/verify/" => &self.order,
             "/api/payments/" => &self.payment,
+            "/api/products/" => &self.product,
             // There is no refund yet: it names none.
             "/api/payments/refunds/" | "/api/payments/supplier/payouts/" => &self.payout,
             _ => &self.supplier,

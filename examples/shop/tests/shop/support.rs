@@ -1,12 +1,14 @@
 //! A shop in a process of its own, the simulator behind it, and a client that speaks to it.
 
 use std::{
+    fmt::Write as _,
     process::Stdio,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use daraja::simulator::{Served, Simulator};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, StatusCode, header::HeaderName};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tokio::{
@@ -19,6 +21,11 @@ use tokio::{
 use crate::database::Database;
 
 pub(crate) const ADMIN: (&str, &str) = ("first.admin@shop.example", "a-password-of-the-tests");
+const SECOND_ADMIN: &str = "a.second.admin@shop.example";
+/// What every shop of the tests sells.
+const PRODUCTS: &str = "INSERT INTO products (id, name, price) VALUES \
+    ('00000000-0000-4000-8000-0000000000c0', 'Coffee beans, 500 g', 850), \
+    ('00000000-0000-4000-8000-0000000000c1', 'Stamp', 1)";
 pub(crate) const SECRET: &str = "callbacks of the tests, of no use anywhere else";
 /// The number that approves.
 pub(crate) const PHONE: &str = "254708374149";
@@ -54,6 +61,8 @@ impl World {
         let served = simulator.serve("127.0.0.1:0").await.unwrap();
         let database = Database::fresh().await;
         let shop = Shop::start(&served, database.url(), options).await;
+        // A real shop begins without anything to sell.
+        database.execute(PRODUCTS).await;
         Self { simulator, served, database, shop }
     }
 
@@ -68,6 +77,24 @@ impl World {
         let token = self.shop.another_admin(email).await;
         self.database.execute("UPDATE users SET created_by = NULL, created_at = 0 WHERE role = 'admin'").await;
         token
+    }
+
+    /// An admin whom no other made, the same at each call.
+    pub(crate) async fn second_admin(&self) -> String {
+        let body = json!({"email": SECOND_ADMIN, "password": ADMIN.1});
+        let told = self.shop.post("/api/admins", &self.shop.admin().await, body).await;
+        assert!(matches!(told.status.as_u16(), 201 | 409), "{}", told.body);
+        self.database.execute("UPDATE users SET created_by = NULL, created_at = 0 WHERE role = 'admin'").await;
+        self.shop.log_in(SECOND_ADMIN, ADMIN.1).await
+    }
+
+    /// Settles a payment by a receipt: one admin enters it, another confirms it. How its order stands then.
+    pub(crate) async fn enter_receipt(&self, payment: &str, receipt: &str) -> Value {
+        let path = format!("/api/payments/{payment}/receipt");
+        let body = json!({"receipt": receipt, "reason": "The customer showed the SMS"});
+        self.shop.post(&path, &self.shop.admin().await, body).await.ok(202);
+        let body = json!({"receipt": receipt});
+        self.shop.post(&format!("{path}/confirm"), &self.second_admin().await, body).await.ok(200)
     }
 
     /// What is in the database, as one value.
@@ -102,6 +129,7 @@ impl Drop for Log {
 pub(crate) struct Shop {
     child: Child,
     log: Log,
+    printed: Arc<Mutex<String>>,
     pub(crate) base: String,
     pub(crate) metrics: String,
     http: reqwest::Client,
@@ -132,7 +160,6 @@ impl Shop {
             format!("{callbacks}/api/payments/b2c/result").parse().unwrap(),
             format!("{callbacks}/api/payments/b2c/timeout").parse().unwrap(),
         );
-        let log = Log(NamedTempFile::new().unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
         command
             .env_clear()
@@ -144,6 +171,9 @@ impl Shop {
             .env("DATABASE_URL", database)
             .env("SHOP_ADDRESS", format!("127.0.0.1:{port}"))
             .env("SHOP_METRICS_ADDRESS", "127.0.0.1:0")
+            .env("SHOP_NAME", NAME)
+            .env("SHOP_PHONE", "0700 000 009")
+            .env("SHOP_EMAIL", "help@duka.example")
             .env("SHOP_JWT_SECRET", JWT_SECRET)
             .env("SHOP_ADMIN_EMAIL", ADMIN.0)
             .env("SHOP_ADMIN_PASSWORD", ADMIN.1)
@@ -152,31 +182,48 @@ impl Shop {
             .env("SHOP_LOGIN_RATE", "1000000")
             .env("SHOP_QUERY_SPACING_SECONDS", "0")
             .env("SHOP_LOG_FILTER", "warn,shop=info")
-            .envs(options.variables.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log.0.reopen().unwrap())
-            .kill_on_drop(true);
+            .envs(options.variables.iter().cloned());
+        Self::launch(command, base).await
+    }
+
+    /// Starts a command that listens on a loopback address. `None` if it ends before it does.
+    pub(crate) async fn launch(mut command: Command, base: String) -> Option<Self> {
+        let log = Log(NamedTempFile::new().unwrap());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.0.reopen().unwrap()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut metrics = String::new();
+        let (mut metrics, printed) = (String::new(), Arc::new(Mutex::new(String::new())));
         loop {
-            let line =
-                timeout(Duration::from_mins(1), lines.next_line()).await.expect("the shop says something").unwrap();
-            match line {
-                None => return None,
-                Some(line) if line.starts_with("listening on ") => break,
-                Some(line) => {
-                    if let Some(url) = line.strip_prefix("metrics on ") {
-                        url.clone_into(&mut metrics);
-                    }
-                }
+            let line = timeout(Duration::from_mins(1), lines.next_line()).await.expect("the shop says something");
+            let line = line.unwrap()?;
+            writeln!(printed.lock().unwrap(), "{line}").unwrap();
+            if let Some(url) = line.strip_prefix("metrics on ") {
+                url.clone_into(&mut metrics);
+            }
+            if line.starts_with("listening on ") {
+                break;
             }
         }
         // Whatever it prints later must not fill the pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Some(Self { child, log, base, metrics, http })
+        let kept = printed.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                writeln!(kept.lock().unwrap(), "{line}").unwrap();
+            }
+        });
+        let http = client().build().unwrap();
+        Some(Self { child, log, printed, base, metrics, http })
+    }
+
+    /// The same, asked by a client of this address through a proxy.
+    pub(crate) fn through_a_proxy(self, client_address: &str) -> Self {
+        let headers = [(HeaderName::from_static("x-forwarded-for"), client_address.parse().unwrap())];
+        Self { http: client().default_headers(headers.into_iter().collect()).build().unwrap(), ..self }
+    }
+
+    /// What it has printed so far.
+    pub(crate) fn said(&self) -> String {
+        self.printed.lock().unwrap().clone()
     }
 
     /// What it has logged so far.
@@ -320,6 +367,7 @@ impl Shop {
     }
 }
 
+pub(crate) const NAME: &str = "Duka la Amina";
 pub(crate) const JWT_SECRET: &str = "tokens of the tests, of no use anywhere else";
 
 /// An answer.
@@ -354,6 +402,10 @@ impl Told {
         assert_eq!(self.body["data"], Value::Null);
         assert!(self.body["message"].as_str().is_some_and(|message| !message.is_empty()));
     }
+}
+
+fn client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none())
 }
 
 /// A port that is free now.

@@ -20,11 +20,13 @@ impl Answer {
     }
 }
 
-/// Sends a request line with its headers, each ended by a line feed, and a body. Host and length are added.
+/// Sends a request line with its headers, each ended by a line feed, and a body. Length and, unless there is one, host are
+/// added.
 pub(crate) async fn send(base: &str, head: &str, body: &[u8]) -> Answer {
     let host = base.strip_prefix("http://").expect("a loopback URL");
     let mut request = head.trim_end().replace('\n', "\r\n").into_bytes();
-    let rest = format!("\r\nHost: {host}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let named = if head.contains("\nHost: ") { String::new() } else { format!("\r\nHost: {host}") };
+    let rest = format!("{named}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     request.extend_from_slice(rest.as_bytes());
     request.extend_from_slice(body);
     let (mut reads, mut writes) = TcpStream::connect(host).await.unwrap().into_split();

@@ -118,8 +118,42 @@ pub(crate) struct UnknownPayment {
     pub(crate) amount: Kes,
     /// What is known: "M-PESA was asked 9 times and does not know it".
     pub(crate) known: String,
-    /// The receipt number that was typed.
+    /// How a person settles it.
+    pub(crate) receipt: ReceiptForms,
+}
+
+/// The forms by which one admin enters the receipt of a payment, and another confirms it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ReceiptForms {
+    /// The id in `POST /admin/payments/{id}/receipt`, and below it in `/confirm`.
+    pub(crate) payment: String,
+    /// What people call it: "order 1042".
+    pub(crate) of: String,
+    /// The page to come back to: `refunds` or nothing.
+    pub(crate) from: &'static str,
+    /// What waits for the second admin.
+    pub(crate) entered: Option<Entered>,
+    /// The receipt that was typed.
     pub(crate) receipt: Field,
+    /// The reason that was typed.
+    pub(crate) reason: Field,
+}
+
+/// A receipt that an admin has entered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entered {
+    /// The receipt.
+    pub(crate) receipt: String,
+    /// The admin's e-mail address.
+    pub(crate) by: String,
+    /// When, in local time.
+    pub(crate) when: String,
+    /// How the admin knows it.
+    pub(crate) reason: String,
+    /// Whether the visitor is another admin.
+    pub(crate) may_be_confirmed: bool,
+    /// Why it was not confirmed just now.
+    pub(crate) refused: Option<String>,
 }
 
 /// `GET /admin/refunds`: money to give back.
@@ -157,10 +191,8 @@ pub(crate) struct Refund {
     pub(crate) amount: Kes,
     /// The receipt of the payment; none if only a query has told of it.
     pub(crate) receipt: Option<String>,
-    /// The receipt that was typed for it: the payment's id is in `POST /admin/payments/{id}/receipt`.
-    pub(crate) missing: Field,
-    /// The payment that brought it.
-    pub(crate) payment_id: String,
+    /// How its receipt is entered.
+    pub(crate) missing: ReceiptForms,
     /// Why it is to be given back: "Paid twice".
     pub(crate) why: String,
     /// How far it is.

@@ -69,7 +69,7 @@ pub(crate) enum OrderState {
     Waiting,
     /// Paid.
     Paid,
-    /// The last payment failed for certain.
+    /// The last payment failed.
     Failed,
     /// Nobody knows yet what became of the last payment.
     Unknown,
@@ -174,7 +174,7 @@ pub(crate) enum Stage {
         /// When, in local time, once it is known.
         at: Option<String>,
     },
-    /// For certain no money moved.
+    /// The order is not paid, and nothing is under way.
     Failed {
         /// Why, in a sentence for the customer.
         reason: String,
@@ -228,7 +228,7 @@ impl Stage {
     }
 }
 
-/// What is safe to do after a payment that failed for certain.
+/// What is safe to do after a payment that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NextStep {
     /// Pay again at once.
