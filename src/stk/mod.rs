@@ -20,7 +20,7 @@ mod settled;
 mod wait;
 
 pub(crate) use budget::QueryBudget;
-pub use callback::{StkCallback, StkOutcome, StkPayment, StkUnproven, WhyUnproven};
+pub use callback::{StkCallback, StkOutcome, StkPayment, StkUnproven};
 pub use failure::{Source, StkFailure, StkReason};
 #[cfg(feature = "simulator")]
 pub(crate) use push::{AcceptedBody, PUSH_PATH, PushBody};
