@@ -48,7 +48,7 @@ macro_rules! short_text {
             }
         }
 
-        /// Masked: at many PayBills the account is the payer's number, and a note can hold a name.
+        /// Masked: an account can be the payer's number, and a note can hold a name.
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, concat!(stringify!($name), "({:?})"), mask(self.as_str()))

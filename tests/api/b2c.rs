@@ -2,7 +2,7 @@
 
 use daraja::{
     B2cAccepted, B2cPayment, B2cPurpose, Client, Credentials, Environment, Error, Initiator, Limits, Occasion,
-    Operation, OriginatorConversationId, Remarks, Repeat, Result, ResultUrls, Rules, Shillings,
+    Operation, OriginatorConversationId, Payout, PayoutState, Remarks, Repeat, Result, ResultUrls, Rules, Shillings,
     b2c::{IdDocument, IdKind},
     transport::TransportErrorKind::{Connect, Interrupted, Timeout},
 };
@@ -363,6 +363,24 @@ async fn a_duplicate_is_known_by_its_words_in_any_case_code_and_status() {
         assert_eq!(calls, 1, "{step:?}");
         let (outcome, _) = send(&payment(), [interrupted(), step]).await;
         assert_eq!(outcome.unwrap(), B2cAccepted::AlreadyAccepted);
+    }
+}
+
+/// Such a payout is not over: a new one in its place would be a second payment.
+#[tokio::test(start_paused = true)]
+async fn a_payout_is_not_refused_by_a_duplicate_nor_by_what_proves_nothing() {
+    let (now, later) = ("20261006120000".parse().unwrap(), "20261006120001".parse().unwrap());
+    for step in [
+        refusal(400, "400.002.02", "Duplicate OriginatorConversationID."),
+        refusal(409, "409.002.1001", "Duplicate OriginatorConversationID."),
+        refusal(504, "408.001.01", "Request Timeout"),
+        refusal(200, "400.002.02", "Bad Request - Invalid Remarks"),
+    ] {
+        let payment = payment();
+        let mut payout = Payout::new(&payment);
+        payout.begin(&payment, now).unwrap();
+        payout.sent(&send(&payment, vec![step.clone(); 3]).await.0, later);
+        assert_eq!(payout.state(), &PayoutState::Unknown, "{step:?}");
     }
 }
 

@@ -99,7 +99,9 @@ async fn payouts(payment: &B2cPayment) -> Vec<Payout> {
     let accepted = sent(payment, answer(200, ACCEPTED)).await;
     let told = |results: &[B2cResult]| {
         let mut payout = accepted.clone();
-        results.iter().for_each(|result| payout.take_result(result, at(2)).unwrap());
+        for result in results {
+            payout.take_result(result, at(2)).unwrap();
+        }
         payout
     };
     let (paid, failed) = (result("0", "UJ65WSR9W7"), result("1", ""));
