@@ -1,9 +1,13 @@
 //! What admins do in a browser: payouts with their confirmation, the second admin, lists, and the chart.
 
+use serde_json::{Value, json};
 use tokio::join;
 
 use super::{ADMIN, Demo, SECOND_ADMIN, Visitor};
-use crate::webdriver::Screen;
+use crate::{
+    contract::{Ask, text},
+    webdriver::Screen,
+};
 
 #[tokio::test]
 async fn a_payout_is_confirmed_and_ends_with_a_receipt_that_the_supplier_reads_too() {
@@ -61,6 +65,44 @@ async fn a_payout_to_a_number_that_was_just_changed_needs_a_second_admin() {
     second.browser.says("tbody tr", "Completed").await;
     second.look("approved").await;
     assert!(second.browser.text("tbody tr").await.contains("approved by second.admin@shop.example"));
+}
+
+#[tokio::test]
+async fn a_receipt_is_entered_by_one_admin_and_confirmed_by_another() {
+    let Some(demo) = Demo::start("receipt", &[]).await else { return };
+    let (customer, admin, second) = join!(demo.customer(), demo.admin(ADMIN), demo.admin(SECOND_ADMIN));
+    customer.order("Honey", "1").await;
+    customer.pay("0700000003").await;
+    customer.browser.says("main", "Look at your phone").await;
+    // Long before the page would list it by itself.
+    enter_by_api(&demo, "UKTEST0001").await;
+    admin.go("/admin/unknown").await;
+    admin.sees("Another admin must confirm it", "entered").await;
+    assert!(admin.browser.text("main").await.contains("This shop does not check it with M-PESA"));
+    admin.browser.fill("input[name=receipt]:not([type=hidden])", "UKTEST0002").await;
+    admin.browser.fill("input[name=reason]", "The customer showed the SMS").await;
+    admin.browser.click("form[action$='/receipt'] button").await;
+    admin.sees("It counts once another admin has confirmed it", "entered-anew").await;
+    second.go("/admin/unknown").await;
+    second.sees("Not checked with M-PESA: receipt UKTEST0002, entered by admin@shop.example", "to-confirm").await;
+    second.browser.click("form[action$='/confirm'] button").await;
+    second.sees("The receipt is confirmed by two admins", "confirmed").await;
+    customer.sees("Paid. Thank you!", "paid").await;
+    assert_eq!(customer.browser.text(".stage strong.code").await, "UKTEST0002");
+}
+
+/// Enters a receipt for the payment that is open.
+async fn enter_by_api(demo: &Demo, receipt: &str) {
+    let ask = async |ask: Ask| {
+        let answer = ask.send(&demo.base).await;
+        serde_json::from_str::<Value>(&answer.body).unwrap()["data"].clone()
+    };
+    let log_in = json!({"email": ADMIN.0, "password": ADMIN.1});
+    let token = text(&ask(Ask::new("POST", "/api/auth/login").json(&log_in)).await["token"]);
+    let open = ask(Ask::new("GET", "/api/payments?state=accepted").token(&token)).await;
+    let path = format!("/api/payments/{}/receipt", text(&open["items"][0]["id"]));
+    let body = json!({"receipt": receipt, "reason": "SMS seen"});
+    assert_eq!(ask(Ask::new("POST", &path).token(&token).json(&body)).await["receipt"], receipt);
 }
 
 #[tokio::test]

@@ -71,6 +71,20 @@ async fn as_long_as_nobody_knows_the_page_says_not_to_pay_again() {
     customer.look("phone-dark").await;
 }
 
+#[tokio::test]
+async fn a_phone_with_an_open_request_is_told_so_and_the_button_waits() {
+    let Some(demo) = Demo::start("busy", &[]).await else { return };
+    let customer = demo.customer().await;
+    customer.order("Honey", "1").await;
+    customer.pay("0708374149").await;
+    customer.browser.says("main", "Look at your phone").await;
+    customer.order("Stamp", "2").await;
+    customer.pay("0708374149").await;
+    customer.sees("There is already a request on this phone: answer or cancel it first", "busy").await;
+    assert_eq!(customer.browser.property("#pay", "disabled").await, true);
+    assert!(customer.seconds().await.is_some_and(|seconds| seconds > 30));
+}
+
 impl Visitor<'_> {
     /// What the page's countdown shows.
     pub(super) async fn seconds(&self) -> Option<u32> {
