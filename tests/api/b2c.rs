@@ -377,8 +377,8 @@ async fn a_payout_is_not_refused_by_a_duplicate_nor_by_what_proves_nothing() {
         refusal(200, "400.002.02", "Bad Request - Invalid Remarks"),
     ] {
         let payment = payment();
-        let mut payout = Payout::new(&payment);
-        payout.begin(&payment, now).unwrap();
+        let mut payout = Payout::new(payment.clone());
+        drop(payout.begin(now).unwrap());
         payout.sent(&send(&payment, vec![step.clone(); 3]).await.0, later);
         assert_eq!(payout.state(), &PayoutState::Unknown, "{step:?}");
     }

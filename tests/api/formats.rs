@@ -69,8 +69,8 @@ fn at(seconds: u32) -> Timestamp {
 }
 
 fn begun(payment: &B2cPayment) -> Payout {
-    let mut payout = Payout::new(payment);
-    payout.begin(payment, at(0)).unwrap();
+    let mut payout = Payout::new(payment.clone());
+    drop(payout.begin(at(0)).unwrap());
     payout
 }
 
@@ -111,7 +111,7 @@ async fn payouts(payment: &B2cPayment) -> Vec<Payout> {
     let unheard = Err("x y".parse::<ConversationId>().unwrap_err().into());
     asked.asked(&unheard, at(3));
     let all = vec![
-        Payout::new(payment),
+        Payout::new(payment.clone()),
         begun(payment),
         sent(payment, Step::Fail(Interrupted)).await,
         sent(payment, answer(429, "")).await,

@@ -141,8 +141,8 @@ fn a_question_that_timed_out_says_nothing_of_the_payout() {
     let urls = receiver().urls().clone();
     let (of_payout, of_question) = (urls.payout(&reference()), urls.question(&reference()));
     for body in [ECHO, "{}"] {
-        let mut payout = Payout::new(&payment);
-        payout.begin(&payment, now()).unwrap();
+        let mut payout = Payout::new(payment.clone());
+        drop(payout.begin(now()).unwrap());
         let before = serde_json::to_value(&payout).unwrap();
         let Event::QueueTimeout(timeout) = accept(of_question.timeout(), body) else { panic!("a queue timeout") };
         let refused = payout.take_timeout(&timeout, now()).unwrap_err().to_string();

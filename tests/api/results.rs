@@ -6,11 +6,9 @@ use daraja::{
     AccountBalanceResult, Advice, B2cResult, BalanceOutcome, Kes, Party, QueueTimeout, ReversalOutcome, ReversalReason,
     ReversalResult, StatusOutcome, Timestamp, Transaction, TransactionState, TransactionStatusResult,
     account_balance::Account,
+    code::Why,
     error::DecodeError,
-    initiated::{
-        RequestReason::{self, Busy, CredentialLocked, InvalidRequest, NotPermitted, Other, WrongCredential},
-        Why,
-    },
+    initiated::RequestReason::{self, Busy, CredentialLocked, InvalidRequest, NotPermitted, Other, WrongCredential},
 };
 
 use crate::support::fixtures;
