@@ -61,7 +61,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
         (SUCCEEDED, "source", &["callback", "query", "admin"][..]),
         (FAILED, "reason", &["cancelled", "no_response", "not_sent"]),
         (SURPLUS, "reason", &["second_payment", "wrong_amount", "order_cancelled"]),
-        (RECEIVED, "kind", &["stk", "payout", "question", "payout-timeout", "question-timeout"]),
+        (RECEIVED, "kind", &["stk", "payout", "question", "payout_timeout", "question_timeout"]),
         (REFUSED, "status", &["403", "404", "400"]),
         (PAYOUTS_ENDED, "status", &["completed", "failed"]),
         (REFUNDS_ENDED, "outcome", &["reversed", "already_reversed", "paid_out", "by_word"]),
@@ -100,8 +100,8 @@ pub(crate) fn asked() {
     counter!(QUERIES).increment(1);
 }
 
-pub(crate) fn callback_received(kind: &'static str) {
-    counter!(RECEIVED, "kind" => kind).increment(1);
+pub(crate) fn callback_received(kind: &str) {
+    counter!(RECEIVED, "kind" => kind.replace('-', "_")).increment(1);
 }
 
 pub(crate) fn callback_refused(status: u16) {
