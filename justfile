@@ -88,6 +88,10 @@ redis:
 histories count="1000000":
     DARAJA_HISTORIES={{count}} cargo test --release --test api histories::no_history -- --nocapture
 
+# All histories of a payout up to a depth, breadth first.
+walk depth="7":
+    DARAJA_WALK_DEPTH={{depth}} cargo test --release --test api payout_walk -- --nocapture
+
 # Throws rubbish at a parser that faces the internet; needs cargo-fuzz and a C++ compiler.
 fuzz target="event" seconds="60":
     mkdir -p fuzz/corpus/{{target}}

@@ -1,10 +1,11 @@
 //! What `docs/troubleshooting.md` quotes is what the crate says: each block of text, in its order, is said here by the
 //! situation that it is about.
 
-use std::{error::Error as StdError, iter};
+use std::{error::Error as StdError, iter, time::Duration};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use daraja::{
-    B2cPayment, Client, Credentials, Environment, Error, Merchant, Msisdn, Settings, Shillings, StkCallback,
+    B2cPayment, Client, Credentials, Environment, Error, Merchant, Msisdn, Payout, Settings, Shillings, StkCallback,
     StkOutcome, StkPush, StkQuery,
     simulator::{Fault, Route, Simulator},
     webhook::{Delivery, Receiver, Sources},
@@ -67,6 +68,18 @@ async fn paid_out_twice() -> String {
     };
     simulator.client().send(&payment(5_000)).await.unwrap();
     told(&simulator.client().send(&payment(6_000)).await.unwrap_err())
+}
+
+/// A payout that was begun by a clock that is so far behind, and that is sent so much later.
+async fn begun_before(behind: TimeDelta, pause: Duration) -> String {
+    let simulator = Simulator::new();
+    let (client, initiator, urls) = (simulator.client(), simulator.initiator(), simulator.result_urls());
+    let (supplier, amount) = ("0712345678".parse().unwrap(), Shillings::new(5_000).unwrap());
+    let payment = B2cPayment::new(&initiator, simulator.b2c_short_code(), supplier, amount, urls.clone());
+    let begun_at = DateTime::<Utc>::from(client.now()) - behind;
+    let dispatch = Payout::new(payment).begin(begun_at.try_into().unwrap()).unwrap();
+    tokio::time::sleep(pause).await;
+    told(&dispatch.send(&client, &initiator, urls).await.unwrap_err())
 }
 
 fn failed(code: &str) -> String {
@@ -149,6 +162,8 @@ async fn what_the_guide_quotes_is_what_the_crate_says() {
         failed("17"),
         // Payouts
         paid_out_twice().await,
+        begun_before(TimeDelta::zero(), Duration::from_secs(121)).await,
+        begun_before(TimeDelta::minutes(2), Duration::ZERO).await,
         // Settings
         told(&settings(&[("MPESA_ENVIRONMENT", "sandbox"), ("MPESA_SHORTCODE", "174379")]).unwrap_err()),
         told(
