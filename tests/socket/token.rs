@@ -209,8 +209,8 @@ async fn a_fresh_token_that_is_refused_as_well_hints_at_product_and_environment(
 #[tokio::test]
 async fn a_token_code_in_another_status_renews_nothing() {
     for (status, code, verdict, meaning) in [
-        (500, "404.001.03", "Api(500 404.001.03)", "final"),
-        (200, "401.003.01", "Api(200 401.003.01)", "final"),
+        (500, "404.001.03", "Unknown(Api(500 404.001.03))", "unknown"),
+        (200, "401.003.01", "Unknown(Api(200 401.003.01))", "unknown"),
         (500, "500.003.1001", "Unknown(Api(500 500.003.1001))", "unknown"),
     ] {
         let script = Script::of([refusal(status, code, "Invalid Access Token"), accepted()]).await;
