@@ -40,7 +40,7 @@ pub struct ResultEnvelope {
     pub(crate) digest: u128,
 }
 
-/// What a request of the initiator family is for, as the URLs that it carries tell.
+/// What a request of the initiator family is for. The verified URL of its result says so, even if the body does not.
 ///
 /// ```
 /// use daraja::{initiated::RequestPurpose, webhook::{Event, EventKind}};
