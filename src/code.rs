@@ -199,9 +199,10 @@ impl fmt::Debug for ErrorCode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Advice {
-    /// Nothing was paid, says the callback: the customer may start a new payment now.
+    /// Nothing was paid, as the callback proves: the customer may start a new payment now.
     RetryNow,
-    /// Nothing was paid, as far as the one who told it knows: a new payment may be started after this pause.
+    /// It is not proved that nothing was paid: look again after this pause, and start a new payment only if this one is
+    /// still not paid.
     RetryAfter(Duration),
     /// The same request will fail again until your settings, products or accounts are put right.
     FixConfiguration,
@@ -217,7 +218,7 @@ impl fmt::Display for Advice {
         match self {
             Self::RetryNow => f.write_str("nothing was paid: a new payment may be started now"),
             Self::RetryAfter(pause) => {
-                write!(f, "nothing was paid: a new payment may be started after {} s", pause.as_secs())
+                write!(f, "if it is still not paid after {} s, a new payment may be started", pause.as_secs())
             }
             Self::FixConfiguration => f.write_str("put settings, products or accounts right before asking again"),
             Self::AskCustomer => f.write_str("the customer has to do something first"),

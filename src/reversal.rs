@@ -25,18 +25,20 @@ pub(crate) const REVERSAL_PATH: &str = "/mpesa/reversal/v1/request";
 ///
 /// ```
 /// use daraja::{Reversal, ReversalOutcome, ReversalResult, Shillings, simulator::Simulator};
-/// # use daraja::{StkPush, StkCallback, StkOutcome, webhook::Inbox, stk::Outcome};
+/// # use daraja::{StkPush, webhook::{Inbox, Receiver, Reference, SignedUrls}, stk::Outcome};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> daraja::Result<()> {
 /// let simulator = Simulator::new();
 /// let (daraja, initiator) = (simulator.client(), simulator.initiator());
-/// # let (merchant, inbox) = (simulator.merchant(), Inbox::new());
-/// # let push = StkPush::new(&merchant, "0712345678".parse()?, Shillings::new(500)?, "A".parse()?, simulator.callback_url());
+/// # let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+/// # let (merchant, inbox, receiver, attempt) = (simulator.merchant(), Inbox::new(), Receiver::new(urls), Reference::random());
+/// # let url = receiver.urls().stk(&attempt);
+/// # let push = StkPush::new(&merchant, "0712345678".parse()?, Shillings::new(500)?, "A".parse()?, url);
 /// # let accepted = daraja.send(&push).await?;
 /// # let settled = tokio::select! {
-/// #     settled = daraja.wait_for_payment(&merchant, &accepted.checkout_request_id).inbox(&inbox) => settled?,
-/// #     never = simulator.deliver_to(&inbox) => match never {},
+/// #     settled = daraja.wait_for_payment(&merchant, &accepted.checkout_request_id).inbox(&inbox).at(&attempt) => settled?,
+/// #     never = simulator.deliver_to(&receiver, &inbox) => match never {},
 /// # };
 /// # let Outcome::Paid(payment) = settled.outcome else { panic!() };
 /// # let receipt = payment.receipt.unwrap();

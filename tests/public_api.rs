@@ -79,6 +79,10 @@ fn public_futures_can_be_spawned() {
     let simulator = Simulator::new();
     let (client, merchant, inbox) = (simulator.client(), simulator.merchant(), Inbox::new());
     let id = "ws_CO_1".parse().expect("an id");
+    let reference: Reference = "attempt-1".parse().expect("a reference");
+    let base = "https://shop.example/daraja".parse().expect("a URL");
+    let urls = SignedUrls::new(base, "kept in a vault, 32 characters or more").expect("URLs");
+    let receiver = Receiver::new(urls);
     let query = StkQuery::new(&merchant, &id);
     is_sent(&client.send(&query));
     let code = simulator.b2c_short_code();
@@ -93,8 +97,8 @@ fn public_futures_can_be_spawned() {
     is_sent(&journal.close());
     is_sent(&unfinished.next());
     is_sent(&client.warm_up());
-    is_sent(&simulator.deliver_to(&inbox));
+    is_sent(&simulator.deliver_to(&receiver, &inbox));
     is_sent(&simulator.serve("127.0.0.1:0"));
-    let wait: Wait<'_> = client.wait_for_payment(&merchant, &id).inbox(&inbox);
+    let wait: Wait<'_> = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&reference);
     is_sent(&wait.into_future());
 }

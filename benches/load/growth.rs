@@ -17,7 +17,7 @@ use allocation_counter::measure;
 use daraja::{
     CheckoutRequestId, Msisdn, Shillings, StkPush,
     simulator::Simulator,
-    webhook::{Event, Inbox, Journal},
+    webhook::{Event, Inbox, Journal, Reference},
 };
 use tokio::{runtime::Runtime, task::JoinSet};
 
@@ -102,18 +102,22 @@ async fn wait_in_vain(count: usize, polls: &Arc<AtomicUsize>) {
 fn bytes_of_a_wait(count: usize) -> u64 {
     let (runtime, simulator, inbox) = (paused(), Simulator::new(), Inbox::new());
     let (client, merchant) = (simulator.client(), simulator.merchant());
-    let ids: Vec<_> = (0..count).map(id).collect();
+    let (ids, attempt): (Vec<_>, _) = ((0..count).map(id).collect(), attempt());
     let _entered = runtime.enter();
     let mut context = Context::from_waker(Waker::noop());
     let memory = measure(|| {
         let waits = ids.iter().map(|id| {
-            let mut wait = client.wait_for_payment(&merchant, id).inbox(&inbox).into_future();
+            let mut wait = client.wait_for_payment(&merchant, id).inbox(&inbox).at(&attempt).into_future();
             assert!(wait.as_mut().poll(&mut context).is_pending());
             wait
         });
         drop(waits.collect::<Vec<_>>());
     });
     memory.bytes_max / count as u64
+}
+
+fn attempt() -> Reference {
+    "attempt-1".parse().expect("a reference")
 }
 
 /// They come together, before any of the tasks that wait for them runs.
@@ -127,11 +131,13 @@ fn callbacks() -> io::Result<()> {
             runtime.block_on(async {
                 for id in (0..count).map(id) {
                     let (client, merchant, inbox) = (client.clone(), merchant.clone(), inbox.clone());
-                    running.spawn(async move { client.wait_for_payment(&merchant, &id).inbox(&inbox).await });
+                    running.spawn(
+                        async move { client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&attempt()).await },
+                    );
                 }
                 tokio::task::yield_now().await;
                 for id in (0..count).map(id) {
-                    inbox.deliver(Event::parse(told(id.as_str(), 1).as_bytes()).expect("a callback"));
+                    inbox.deliver(&attempt(), Event::parse(told(id.as_str(), 1).as_bytes()).expect("a callback"));
                 }
                 while let Some(settled) = running.join_next().await {
                     settled.expect("no panic").expect("settled");

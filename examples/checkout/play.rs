@@ -6,6 +6,7 @@ use daraja::{
     CheckoutRequestId, Client, Merchant, Msisdn, Shillings, StkPush, StkReason,
     simulator::{Route, Served, Simulator},
     stk::{Outcome, Settled, Source},
+    webhook::Reference,
 };
 
 use crate::{
@@ -113,27 +114,28 @@ impl Stage {
         let (payer, amount): (Msisdn, Shillings) = (act.typed.parse()?, Shillings::new(act.shillings)?);
         row("typed", act.typed);
         row("understood", payer.masked());
-        let callback_url = self.receiver.url_for(reference);
+        let attempt: Reference = reference.parse()?; // a shop makes a new one for each attempt, and stores it first
+        let callback_url = self.receiver.url_for(&attempt);
         let push = StkPush::new(&self.merchant, payer, amount, reference.parse()?, callback_url);
         row("push", format_args!("KES {amount} for {reference}"));
         let accepted = self.client.send(&push).await?;
         row("accepted", "the phone rings; nobody has paid yet");
-        let settled = self.settle(&accepted.checkout_request_id).await;
+        let settled = self.settle(&accepted.checkout_request_id, &attempt).await;
         while let Ok(arrival) = self.receiver.arrivals.try_recv() {
             row("callback", arrival);
         }
         settled.inspect(|settled| show(settled, amount))
     }
 
-    async fn settle(&self, id: &CheckoutRequestId) -> daraja::Result<Settled> {
+    async fn settle(&self, id: &CheckoutRequestId, attempt: &Reference) -> daraja::Result<Settled> {
         let before = self.simulator.calls(Route::StkQuery);
         let queries = || match self.simulator.calls(Route::StkQuery).saturating_sub(before) {
             0 => "Daraja was not asked yet".to_owned(),
             1 => "Daraja was asked once".to_owned(),
             count => format!("Daraja was asked {count} times"),
         };
-        let wait = self.client.wait_for_payment(&self.merchant, id).inbox(&self.receiver.inbox).within(PATIENCE);
-        let wait = wait.schedule(iter::repeat(QUERY_PAUSE)).confirm_after(CONFIRM_AFTER);
+        let wait = self.client.wait_for_payment(&self.merchant, id).inbox(&self.receiver.inbox).at(attempt);
+        let wait = wait.within(PATIENCE).schedule(iter::repeat(QUERY_PAUSE)).confirm_after(CONFIRM_AFTER);
         watch(wait.into_future(), SECOND, queries).await
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use daraja::{
     Url,
-    webhook::{Inbox, SignedUrls},
+    webhook::{Inbox, Reference, SignedUrls},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -26,18 +26,18 @@ impl Receiver {
         let urls = serve(0, move |reference, event| {
             // A shop stores the event here, before it is answered: Daraja posts it once.
             drop(arrived.send(format!("came in for {reference}")));
-            inbox_of_route.deliver(event);
+            inbox_of_route.deliver(&reference, event);
         });
         Ok(Self { urls: urls.await?, inbox, arrivals })
     }
 
     /// A URL of its own for each attempt, signed: nobody else can guess where to post, and it says which attempt is meant,
     /// even if the answer to the push was lost.
-    pub(crate) fn url_for(&self, reference: &str) -> Url {
-        self.urls.stk(&reference.parse().expect("letters, digits and dashes"))
+    pub(crate) fn url_for(&self, attempt: &Reference) -> Url {
+        self.urls.stk(attempt)
     }
 
     pub(crate) fn origin(&self) -> String {
-        self.url_for("any").origin().ascii_serialization()
+        self.url_for(&Reference::random()).origin().ascii_serialization()
     }
 }

@@ -132,8 +132,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn still_pending(waited: Duration, last_error: Option<Self>) -> Self {
-        Self::StillPending(Box::new(StillPending::new(waited, last_error)))
+    pub(crate) fn still_pending(pending: StillPending) -> Self {
+        Self::StillPending(Box::new(pending))
     }
 
     pub(crate) fn unknown(self) -> Self {
@@ -146,18 +146,25 @@ impl Error {
 
 /// A wait that reached its deadline before the payment was settled.
 ///
-/// Nothing is known: the customer may have paid, or may still pay. Do not ask for the money again before it is.
+/// Nothing is known: the customer may have paid, or may still pay. Do not ask for the money again before it is. If a
+/// callback [speaks for a payment](Self::speaks_for_payment), the customer has very likely paid.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the payment was not settled within {waited:?}: it may still be paid, so do not ask for it again yet")]
 pub struct StillPending {
     waited: Duration,
     #[source]
     last_error: Option<Box<Error>>,
+    speaks_for_payment: bool,
 }
 
 impl StillPending {
     pub(crate) fn new(waited: Duration, last_error: Option<Error>) -> Self {
-        Self { waited, last_error: last_error.map(Box::new) }
+        Self { waited, last_error: last_error.map(Box::new), speaks_for_payment: false }
+    }
+
+    /// Notes that a callback spoke for a payment.
+    pub(crate) fn speaking_for_payment(self) -> Self {
+        Self { speaks_for_payment: true, ..self }
     }
 
     /// How long was waited.
@@ -170,6 +177,16 @@ impl StillPending {
     #[must_use]
     pub fn last_error(&self) -> Option<&Error> {
         self.last_error.as_deref()
+    }
+
+    /// Whether the inbox held a callback that reports a payment without proving it: a success without a readable receipt,
+    /// a receipt beside a failure, or a payment at another reference than [`Wait::at`](crate::stk::Wait::at) names.
+    ///
+    /// Queries that reported a failure were not believed then. Never ask the customer for the money again before a person
+    /// has looked: at what was delivered, and at the statement of your account.
+    #[must_use]
+    pub fn speaks_for_payment(&self) -> bool {
+        self.speaks_for_payment
     }
 }
 
@@ -196,7 +213,7 @@ mod tests {
         let timeout = of(TransportErrorKind::Timeout);
         assert!(timeout.is_timeout() && timeout.clone().unknown().is_timeout());
         assert!(Error::Token(Box::new(timeout)).is_timeout());
-        assert!(Error::still_pending(Duration::from_secs(120), None).is_timeout());
+        assert!(Error::still_pending(StillPending::new(Duration::from_secs(120), None)).is_timeout());
         for other in [of(TransportErrorKind::Interrupted), of(TransportErrorKind::Connect), refusal(504)] {
             assert!(!other.is_timeout() && !other.unknown().is_timeout());
         }
@@ -204,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_throttle_is_one_at_any_level_and_nothing_else_is() {
-        let pending = |last| Error::still_pending(Duration::from_secs(120), last);
+        let pending = |last| Error::still_pending(StillPending::new(Duration::from_secs(120), last));
         assert!(refusal(429).is_throttled() && refusal(429).unknown().is_throttled());
         assert!(pending(Some(refusal(429))).is_throttled());
         for other in [refusal(500), refusal(500).unknown(), pending(Some(refusal(500))), pending(None)] {

@@ -1,11 +1,13 @@
 //! Callbacks on their way out.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, fmt, net::IpAddr, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use url::Url;
 
 use super::{Posted, Simulator};
+use crate::webhook::{self, Inbox, Receiver, SAFARICOM};
 
 /// Which queue a delivery stands in: callbacks of M-PESA Express, or results and queue timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +91,49 @@ impl Simulator {
     pub async fn next_callback(&self) -> Posted {
         let Delivery { url, body, .. } = self.next_delivery(Kind::Callback).await;
         Posted { url, body }
+    }
+
+    /// Delivers callbacks when they are due, as the route behind their URLs would: the receiver takes them from one of
+    /// Safaricom's addresses, at the path of the push's URL, and what it accepts goes into the inbox with its reference.
+    ///
+    /// So the push needs a URL of this receiver: [`callback_url`](Self::callback_url) is not signed, and what comes to it is
+    /// refused. The future never ends: drop it when enough was delivered.
+    ///
+    /// ```
+    /// use daraja::{
+    ///     Shillings, StkPush,
+    ///     simulator::Simulator,
+    ///     webhook::{Inbox, Receiver, Reference, SignedUrls},
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> daraja::Result<()> {
+    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+    /// let (receiver, inbox) = (Receiver::new(urls), Inbox::new());
+    /// let (simulator, attempt) = (Simulator::new(), Reference::random());
+    /// let (merchant, url) = (simulator.merchant(), receiver.urls().stk(&attempt));
+    /// let push = StkPush::new(&merchant, "254708374149".parse()?, Shillings::new(500)?, "INV-001".parse()?, url);
+    /// let accepted = simulator.client().send(&push).await?;
+    ///
+    /// let daraja = simulator.client();
+    /// let settled = tokio::select! {
+    ///     settled = daraja.wait_for_payment(&merchant, &accepted.checkout_request_id).inbox(&inbox).at(&attempt) => settled?,
+    ///     never = simulator.deliver_to(&receiver, &inbox) => match never {},
+    /// };
+    /// assert_eq!(settled.source, daraja::stk::Source::Callback);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn deliver_to(&self, receiver: &Receiver, inbox: &Inbox) -> Infallible {
+        loop {
+            let posted = self.next_callback().await;
+            // The path stands in the URL as Daraja would post to it.
+            let path = posted.url.parse().map(|url: Url| url.path().to_owned()).unwrap_or_default();
+            match receiver.accept(webhook::Delivery::new(IpAddr::from(SAFARICOM[0]), &path, &posted.body)) {
+                Ok((reference, event)) => inbox.deliver(&reference, event),
+                Err(refused) => tracing::error!(%refused, "the receiver refused a callback of the simulator"),
+            }
+        }
     }
 }
 

@@ -29,7 +29,6 @@
 
 use std::{
     collections::HashMap,
-    convert::Infallible,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -40,10 +39,7 @@ use http::{Request, Response};
 use tokio::{sync::Notify, time::Instant};
 use url::Url;
 
-use crate::{
-    Client, Credentials, Environment, Merchant, Msisdn, Shillings, StkCallback, client::ClientBuilder, clock::Clock,
-    webhook::Inbox,
-};
+use crate::{Client, Credentials, Environment, Merchant, Msisdn, Shillings, client::ClientBuilder, clock::Clock};
 
 mod builder;
 mod credential;
@@ -249,8 +245,8 @@ impl Simulator {
         Merchant::till(STORE.parse().expect("a short code"), TILL.parse().expect("a till number"), PASSKEY)
     }
 
-    /// A callback URL that it accepts. In process nothing is posted to it: see [`deliver_to`](Self::deliver_to) and
-    /// [`next_callback`](Self::next_callback).
+    /// A callback URL that it accepts. It is not signed, and in process nothing is posted to it:
+    /// [`next_callback`](Self::next_callback) gives what would be, and [`deliver_to`](Self::deliver_to) wants signed URLs.
     ///
     /// # Panics
     ///
@@ -306,17 +302,6 @@ impl Simulator {
     #[must_use]
     pub fn handle(&self, request: &Request<Bytes>) -> Response<Bytes> {
         desk::answer(self, request)
-    }
-
-    /// Delivers callbacks into an inbox when they are due. The future never ends: drop it when enough was delivered.
-    pub async fn deliver_to(&self, inbox: &Inbox) -> Infallible {
-        loop {
-            let delivery = self.next_delivery(Mail::Callback).await;
-            match StkCallback::parse(&delivery.body) {
-                Ok(callback) => inbox.deliver(callback),
-                Err(error) => tracing::error!(%error, "the simulator wrote a callback that cannot be read"),
-            }
-        }
     }
 
     /// Waits for the next delivery of this kind that is due, and takes it.

@@ -24,7 +24,8 @@ pub enum Source {
 /// let StkOutcome::Failed(failure) = callback.outcome else { panic!("cancelled") };
 /// assert_eq!(failure.reason(), StkReason::Cancelled);
 /// assert_eq!(failure.advice(), Advice::RetryNow);
-/// assert_eq!(failure.customer_message(), "You cancelled the payment request. You have not been charged.");
+/// let proved = "You cancelled the payment request. You have not been charged: start again when you want to pay.";
+/// assert_eq!(failure.customer_message(), proved);
 /// # Ok::<(), daraja::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -77,10 +78,31 @@ impl StkFailure {
         }
     }
 
-    /// A sentence that can be shown to the customer.
+    /// A text that can be shown to the customer: what happened and what to do next.
+    ///
+    /// "You have not been charged" is said only where a callback proves it. A query has been seen to report a failure of a
+    /// payment that was made, and [`StkReason::NoResponse`] is no proof in a callback either. There the customer is told to
+    /// check the M-PESA SMS before paying again.
+    ///
+    /// ```
+    /// use daraja::{StkCallback, StkOutcome};
+    ///
+    /// let message = |code: u64| {
+    ///     let body = format!(r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"ws_CO_1","ResultCode":{code}}}}}}}"#);
+    ///     match StkCallback::parse(body.as_bytes()).map(|callback| callback.outcome) {
+    ///         Ok(StkOutcome::Failed(failure)) => failure.customer_message(),
+    ///         other => panic!("{other:?}"),
+    ///     }
+    /// };
+    /// assert!(message(2001).contains("You have not been charged"));
+    /// assert!(message(1037).contains("Check your M-PESA SMS first"));
+    /// ```
     #[must_use]
     pub fn customer_message(&self) -> &'static str {
-        self.reason.customer_message()
+        match self.source {
+            Source::Callback if self.reason.proves_no_payment() => self.reason.messages().proved,
+            Source::Callback | Source::Query => self.reason.customer_message(),
+        }
     }
 }
 
@@ -142,6 +164,24 @@ impl fmt::Display for StkReason {
 
 const MINUTE: Duration = Duration::from_secs(60);
 const TWO_MINUTES: Duration = Duration::from_secs(120);
+
+/// What the customer may read about one reason.
+struct Messages {
+    /// Where it is proved that nothing was paid.
+    proved: &'static str,
+    /// Where it is not.
+    unproved: &'static str,
+}
+
+/// What happened, and what to do if it was not paid.
+macro_rules! messages {
+    ($happened:literal, $next:literal) => {
+        Messages {
+            proved: concat!($happened, " You have not been charged: ", $next),
+            unproved: concat!($happened, " Check your M-PESA SMS first: if none confirms this payment, ", $next),
+        }
+    };
+}
 
 impl StkReason {
     /// The one table of final codes. What is missing here (15, 25 and 26 among them) settles nothing.
@@ -205,40 +245,69 @@ impl StkReason {
         }
     }
 
-    /// A sentence that can be shown to the customer.
+    /// A text that can be shown to the customer: what happened and what to do next.
+    ///
+    /// A reason does not say who reported it, so this text never promises that nothing was charged: it tells the customer
+    /// to check the M-PESA SMS before paying again. [`StkFailure::customer_message`] knows more.
+    ///
+    /// ```
+    /// use daraja::StkReason;
+    ///
+    /// let text = "The M-PESA PIN was wrong. Check your M-PESA SMS first: if none confirms this payment, try again with care.";
+    /// assert_eq!(StkReason::WrongPin.customer_message(), text);
+    /// ```
     #[must_use]
     pub fn customer_message(self) -> &'static str {
+        self.messages().unproved
+    }
+
+    /// Whether a callback with this reason proves that nothing was paid. After 1037 payments have been seen.
+    fn proves_no_payment(self) -> bool {
+        self != Self::NoResponse
+    }
+
+    fn messages(self) -> Messages {
         match self {
             Self::InsufficientFunds => {
-                "Your M-PESA balance is too low for this payment. Top up and try again. You have not been charged."
+                messages!("Your M-PESA balance is too low for this payment.", "top up and try again.")
             }
-            Self::BelowMinimum => "This amount is too small to be paid by M-PESA. You have not been charged.",
-            Self::AboveMaximum => "This amount is too large for one M-PESA payment. You have not been charged.",
-            Self::DailyLimit => {
-                "This payment would exceed your M-PESA limit for today. Pay a smaller amount, or tomorrow. You have not been charged."
+            Self::BelowMinimum => {
+                messages!("This amount is too small to be paid by M-PESA.", "ask the shop how else you can pay.")
             }
-            Self::TooSoon => {
-                "M-PESA refuses the same amount twice within two minutes. Wait a little and try again. You have not been charged again."
+            Self::AboveMaximum => {
+                messages!("This amount is too large for one M-PESA payment.", "ask the shop how else you can pay.")
             }
-            Self::SubscriberBusy => {
-                "Another M-PESA request is open on your phone. Finish it, wait a minute and try again. You have not been charged."
-            }
+            Self::DailyLimit => messages!(
+                "This payment would exceed your M-PESA limit for today.",
+                "pay a smaller amount, or pay tomorrow."
+            ),
+            // The payment that came before may be the one for this very order.
+            Self::TooSoon => Messages {
+                proved: "M-PESA refuses the same amount twice within two minutes. You have not been charged again. Check \
+                         your M-PESA SMS first: if none confirms this payment, wait two minutes and try again.",
+                unproved: "M-PESA refuses the same amount twice within two minutes. Check your M-PESA SMS first: if none \
+                           confirms this payment, wait two minutes and try again.",
+            },
+            Self::SubscriberBusy => messages!(
+                "Another M-PESA request is open on your phone.",
+                "finish the other request, wait a minute and try again."
+            ),
             Self::Expired | Self::NoResponse => {
-                "No answer came from your phone. Unlock it, keep it near and try again. You have not been charged."
+                messages!("No answer came from your phone.", "unlock your phone, keep it near and try again.")
             }
             Self::PromptNotSent => {
-                "The payment request could not be shown on your phone. Try again in a minute. You have not been charged."
+                messages!("The payment request could not be shown on your phone.", "try again in a minute.")
             }
-            Self::Cancelled => "You cancelled the payment request. You have not been charged.",
-            Self::WrongPin => "The M-PESA PIN was wrong. Try again with care. You have not been charged.",
+            Self::Cancelled => messages!("You cancelled the payment request.", "start again when you want to pay."),
+            Self::WrongPin => messages!("The M-PESA PIN was wrong.", "try again with care."),
             Self::PinLocked => {
-                "Your M-PESA PIN is locked. Unlock it with Safaricom, then try again. You have not been charged."
+                messages!("Your M-PESA PIN is locked.", "unlock it with Safaricom, then try again.")
             }
             Self::PayerAccount => {
-                "Your M-PESA account cannot make this payment. Please contact Safaricom. You have not been charged."
+                messages!("Your M-PESA account cannot make this payment.", "contact Safaricom, or pay in another way.")
             }
             Self::BalanceLimit | Self::NotPermitted => {
-                "This shop cannot take M-PESA payments at the moment. You have not been charged."
+                messages!("This shop cannot take M-PESA payments at the moment.", "ask the shop how else you can pay.")
             }
         }
     }

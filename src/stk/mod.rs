@@ -16,6 +16,7 @@ mod callback;
 mod failure;
 mod push;
 mod query;
+mod settled;
 mod wait;
 
 pub(crate) use budget::QueryBudget;
@@ -27,7 +28,8 @@ pub use push::{StkAccepted, StkPush};
 #[cfg(feature = "simulator")]
 pub(crate) use query::{QUERY_PATH, QueryAnswer, QueryBody};
 pub use query::{StkQuery, StkStatus};
-pub use wait::{Outcome, Payment, Settled, Wait};
+pub use settled::{Outcome, Payment, Settled};
+pub use wait::Wait;
 
 /// Who is paid by M-PESA Express, and the passkey that proves it. It absorbs the five fields that every integration gets
 /// wrong: short code, password, timestamp, transaction type and credited party.

@@ -13,120 +13,69 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Merchant,
-    callback::{StkCallback, StkOutcome},
-    failure::{Source, StkFailure},
+    callback::StkOutcome,
+    failure::Source,
     query::{StkQuery, StkStatus},
+    settled::{Outcome, Payment, Settled},
 };
 use crate::{
-    CheckoutRequestId, Client, Kes, Msisdn, ReceiptNumber, ResultCode, RetryPolicy, Timestamp,
+    CheckoutRequestId, Client, ResultCode, RetryPolicy,
     clock::after,
-    error::{Error, Result},
+    error::{Error, Result, StillPending},
     transport::BoxFuture,
-    webhook::{Inbox, Listener},
+    webhook::{Arrival, Inbox, Listener, Reference},
 };
 
-/// A payment whose end is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Settled {
-    /// Which push it was.
-    pub checkout_request_id: CheckoutRequestId,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// Who told.
-    pub source: Source,
-}
-
-/// How a payment ended. There is no third way, so a `match` needs no other arm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The money came in.
-    Paid(Payment),
-    /// No money came in.
-    Failed(StkFailure),
-}
-
-/// Money that came in. A query proves a payment but names neither receipt nor amount nor payer: these are `None` until
-/// the callback brings them, see [`Settled::attach`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Payment {
-    /// M-PESA's receipt.
-    pub receipt: Option<ReceiptNumber>,
-    /// What was paid. Compare it with what was asked.
-    pub amount: Option<Kes>,
-    /// Who paid.
-    pub payer: Option<Msisdn>,
-    /// When it was paid.
-    pub completed_at: Option<Timestamp>,
-}
-
-impl Settled {
-    /// Takes the receipt from a callback that came after a query had settled the payment. Nothing is settled again:
-    /// a failure stays a failure here, and a callback about another payment changes nothing.
-    ///
-    /// Answers whether the callback brought something new. A success that comes after a *failure* is not attached: it is
-    /// money received all the same, so record it and refund it or deliver.
-    ///
-    /// ```
-    /// # use daraja::{stk::Settled, StkCallback};
-    /// fn on_late_callback(settled: &mut Settled, callback: &StkCallback) {
-    ///     if settled.attach(callback) {
-    ///         // store settled.outcome's receipt with the order that is already paid
-    ///     }
-    /// }
-    /// ```
-    pub fn attach(&mut self, callback: &StkCallback) -> bool {
-        let (Outcome::Paid(payment), StkOutcome::Paid(told)) = (&mut self.outcome, &callback.outcome) else {
-            return false;
-        };
-        if callback.checkout_request_id != self.checkout_request_id || payment.receipt.is_some() {
-            return false;
-        }
-        *payment = Payment::from(told.clone());
-        true
-    }
-}
-
-impl From<super::StkPayment> for Payment {
-    fn from(told: super::StkPayment) -> Self {
-        let super::StkPayment { receipt, amount, payer, completed_at } = told;
-        Self { receipt: Some(receipt), amount, payer, completed_at }
-    }
-}
-
 impl Client {
-    /// Waits until a payment is settled: by its callback, if an [`inbox`](Wait::inbox) is given, or by query.
+    /// Waits until a payment is settled: by its callback, if an [`inbox`](Wait::inbox) and the [reference](Wait::at) of
+    /// the attempt are given, or by query.
     ///
-    /// A success from any source ends the wait, and so does a failure that a callback tells. A failure that only a query
-    /// tells ends it when a second query agrees. Passing errors do not end it. Queries of all waits of this client and its
-    /// clones are spaced together, because Daraja counts them together: with many waits at once and no callbacks, a wait
-    /// may reach its deadline before its turn. [`ClientBuilder::query_spacing`](crate::client::ClientBuilder::query_spacing) sets the spacing.
+    /// A success from any source ends the wait, and so does a failure that a callback at the reference reports. A failure
+    /// that only a query reports ends it when a second query agrees, **unless a callback speaks for a payment**: a success
+    /// without a readable receipt, a receipt beside a failure, or a payment at another URL. Then queries may prove a payment
+    /// and nothing else. The wait compares no amount: compare [`Payment::amount`] with what was asked, or the event with
+    /// [`Event::expect`](crate::webhook::Event::expect) before you deliver it.
+    ///
+    /// Passing errors do not end the wait. Queries of all waits of this client and its clones are spaced together, because
+    /// Daraja counts them together: with many waits at once and no callbacks, a wait may reach its deadline before its turn.
+    /// [`ClientBuilder::query_spacing`](crate::client::ClientBuilder::query_spacing) sets the spacing.
     ///
     /// Dropping the wait loses nothing: wait again, with the same id.
     ///
     /// # Errors
     ///
-    /// [`Error::StillPending`] when the time is over. The customer may still pay: do not ask again yet.
+    /// [`Error::StillPending`] when the time is over. The customer may still pay: do not ask again yet. If
+    /// [`StillPending::speaks_for_payment`] is true, the customer has very likely paid.
     ///
     /// ```
-    /// use daraja::{Shillings, StkPush, stk::Outcome, simulator::Simulator, webhook::Inbox};
+    /// use daraja::{
+    ///     Shillings, StkPush,
+    ///     simulator::Simulator,
+    ///     stk::Outcome,
+    ///     webhook::{Inbox, Receiver, Reference, SignedUrls},
+    /// };
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> daraja::Result<()> {
+    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+    /// let (receiver, inbox) = (Receiver::new(urls), Inbox::new());
     /// let simulator = Simulator::new();
-    /// let (daraja, merchant, inbox) = (simulator.client(), simulator.merchant(), Inbox::new());
-    /// # let push = StkPush::new(&merchant, "254708374149".parse()?, Shillings::new(1)?, "A".parse()?, simulator.callback_url());
+    /// let (daraja, merchant) = (simulator.client(), simulator.merchant());
+    ///
+    /// let (attempt, amount) = (Reference::random(), Shillings::new(500)?);
+    /// let url = receiver.urls().stk(&attempt);
+    /// let push = StkPush::new(&merchant, "254708374149".parse()?, amount, "INV-001".parse()?, url);
     /// let accepted = daraja.send(&push).await?;
     ///
     /// // A web framework's handler delivers the callback; here the simulator does.
-    /// let wait = daraja.wait_for_payment(&merchant, &accepted.checkout_request_id).inbox(&inbox);
+    /// let wait = daraja.wait_for_payment(&merchant, &accepted.checkout_request_id).inbox(&inbox).at(&attempt);
     /// let settled = tokio::select! {
     ///     settled = wait => settled?,
-    ///     never = simulator.deliver_to(&inbox) => match never {},
+    ///     never = simulator.deliver_to(&receiver, &inbox) => match never {},
     /// };
     /// let Outcome::Paid(payment) = settled.outcome else { panic!("254708374149 approves") };
     /// assert!(payment.receipt.is_some());
+    /// assert_eq!(payment.amount, Some(amount.into()));
     /// # Ok(())
     /// # }
     /// ```
@@ -136,6 +85,7 @@ impl Client {
             query: StkQuery::new(merchant, id),
             id,
             inbox: None,
+            reference: None,
             limit: Duration::from_secs(120),
             confirm_after: QUARTER,
             schedule: Box::new(iter::repeat(QUARTER)),
@@ -152,6 +102,7 @@ pub struct Wait<'a> {
     query: StkQuery,
     id: &'a CheckoutRequestId,
     inbox: Option<&'a Inbox>,
+    reference: Option<&'a Reference>,
     limit: Duration,
     confirm_after: Duration,
     schedule: Box<dyn Iterator<Item = Duration> + Send + Sync>,
@@ -159,8 +110,21 @@ pub struct Wait<'a> {
 
 impl<'a> Wait<'a> {
     /// Listens for the callback as well. Without it only queries are asked, and no receipt is learnt.
+    ///
+    /// Without [`at`](Self::at) whatever the inbox brings is a hint: the next query is due at once, within the query
+    /// budget, and only a query settles the payment.
     pub fn inbox(mut self, inbox: &'a Inbox) -> Self {
         self.inbox = Some(inbox);
+        self
+    }
+
+    /// Settles by a callback that was [delivered](Inbox::deliver) at this reference and names this push.
+    ///
+    /// It is the reference whose signed URL went into the push, see `SignedUrls::stk`. A callback that names this push and
+    /// came to another URL is a [hint](Inbox::hint): anybody who knows that URL can forge it. A callback at this reference
+    /// that names another push changes nothing here. Without an [`inbox`](Self::inbox) the reference has no effect.
+    pub fn at(mut self, reference: &'a Reference) -> Self {
+        self.reference = Some(reference);
         self
     }
 
@@ -197,48 +161,60 @@ impl<'a> Wait<'a> {
 
     async fn run(mut self) -> Result<Settled> {
         let deadline = after(Instant::now(), self.limit);
-        let mut asked = Asked { due: None, suspect: None, last_error: None };
-        match timeout_at(deadline, self.ask_until_settled(&mut asked)).await {
-            Ok((outcome, source)) => {
-                tracing::info!(?source, paid = matches!(outcome, Outcome::Paid(_)), "payment settled");
-                Ok(Settled { checkout_request_id: self.id.clone(), outcome, source })
-            }
-            Err(_) => Err(Error::still_pending(self.limit, asked.last_error)),
-        }
+        let mut known = Known::default();
+        let Ok((outcome, source)) = timeout_at(deadline, self.ask_until_settled(&mut known)).await else {
+            let pending = StillPending::new(self.limit, known.last_error);
+            let pending = if known.speaks_for_payment { pending.speaking_for_payment() } else { pending };
+            return Err(Error::still_pending(pending));
+        };
+        tracing::info!(?source, paid = matches!(outcome, Outcome::Paid(_)), "payment settled");
+        Ok(Settled { checkout_request_id: self.id.clone(), outcome, source })
     }
 
-    async fn ask_until_settled(&mut self, asked: &mut Asked) -> (Outcome, Source) {
-        let listener = self.inbox.map(|inbox| inbox.listen(self.id));
-        let mut heard = None;
-        asked.due = self.schedule.next().map(|pause| after(Instant::now(), pause));
+    async fn ask_until_settled(&mut self, known: &mut Known) -> (Outcome, Source) {
+        let mut listener = self.inbox.map(|inbox| inbox.listen(self.id, self.reference));
+        known.due = self.schedule.next().map(|pause| after(Instant::now(), pause));
         loop {
-            let settled = match self.news(listener.as_ref(), &mut heard, asked.due).await {
-                News::Callback(callback) => Self::hear(asked, &callback),
-                News::Answer(status) => self.weigh(asked, status),
+            let settled = match self.news(listener.as_mut(), known).await {
+                News::Settled(outcome) => Some((outcome, Source::Callback)),
+                News::Unsettled => None,
+                News::Answer(status) => self.evaluate(known, status),
             };
             if let Some(settled) = settled {
                 return settled;
             }
+            known.ask_now_if_in_doubt();
         }
     }
 
-    /// The next callback that says more than what was heard, or the answer of the query that is due. A query that is
-    /// under way is not given up for a callback that proves nothing.
-    async fn news(&self, listener: Option<&Listener<'_>>, heard: &mut Option<u8>, due: Option<Instant>) -> News {
+    /// What a callback brings, or the answer of the query that is due. A query that is under way is not given up for a
+    /// callback that settles nothing.
+    async fn news(&self, mut listener: Option<&mut Listener<'_>>, known: &mut Known) -> News {
         let asking = AtomicBool::new(false);
-        let mut answer = pin!(self.query_when(due, &asking));
+        let mut answer = pin!(self.query_when(known.due, &asking));
         loop {
-            match first(callback_beyond(listener, *heard), answer.as_mut()).await {
-                Either::Left(callback) => {
-                    *heard = Some(callback.outcome.weight());
-                    let proves_nothing = matches!(callback.outcome, StkOutcome::Unproven(_));
-                    if !(proves_nothing && asking.load(Ordering::Relaxed)) {
-                        return News::Callback(callback);
-                    }
-                }
-                Either::Right(status) => return News::Answer(status),
+            match first(next_arrival(listener.as_deref_mut()), answer.as_mut()).await {
+                Either::Left(arrival) => match known.hear(arrival) {
+                    Some(outcome) => return News::Settled(outcome),
+                    None if asking.load(Ordering::Relaxed) => {}
+                    None => return News::Unsettled,
+                },
+                Either::Right(status) => return Self::answered(listener, known, status),
             }
         }
+    }
+
+    /// A failure counts only after another look into the inbox: a callback may have come together with it.
+    fn answered(listener: Option<&mut Listener<'_>>, known: &mut Known, status: Result<StkStatus>) -> News {
+        let Some(listener) = listener.filter(|_| matches!(status, Ok(StkStatus::Failed(_)))) else {
+            return News::Answer(status);
+        };
+        while let Some(arrival) = listener.look() {
+            if let Some(outcome) = known.hear(arrival) {
+                return News::Settled(outcome);
+            }
+        }
+        News::Answer(status)
     }
 
     async fn query_when(&self, due: Option<Instant>, asking: &AtomicBool) -> Result<StkStatus> {
@@ -249,72 +225,101 @@ impl<'a> Wait<'a> {
         self.client.send_with(&self.query, RetryPolicy::never()).await
     }
 
-    fn hear(asked: &mut Asked, callback: &StkCallback) -> Option<(Outcome, Source)> {
-        match &callback.outcome {
-            StkOutcome::Paid(payment) => Some((Outcome::Paid(payment.clone().into()), Source::Callback)),
-            StkOutcome::Failed(failure) => Some((Outcome::Failed(failure.clone()), Source::Callback)),
-            StkOutcome::Unproven(_) => {
-                asked.due = Some(Instant::now());
-                None
-            }
-        }
-    }
-
-    /// Takes a query's answer, and sets when the next query is due.
-    fn weigh(&mut self, asked: &mut Asked, status: Result<StkStatus>) -> Option<(Outcome, Source)> {
+    /// Evaluates a query's answer, and sets when the next query is due.
+    fn evaluate(&mut self, known: &mut Known, status: Result<StkStatus>) -> Option<(Outcome, Source)> {
         let now = Instant::now();
-        asked.due = self.schedule.next().map(|pause| after(now, pause));
+        known.due = self.schedule.next().map(|pause| after(now, pause));
         match status {
             Ok(StkStatus::Paid) => return Some((Outcome::Paid(Payment::default()), Source::Query)),
-            Ok(StkStatus::Failed(failure)) => {
+            Ok(StkStatus::Failed(failure)) if !known.speaks_for_payment => {
                 // Two that differ do not agree: the later one has to be confirmed.
-                let suspect = asked.suspect.take().filter(|suspect| suspect.code == *failure.code());
+                let suspect = known.suspect.take().filter(|suspect| suspect.code == *failure.code());
                 let confirmed_at = suspect.as_ref().map(|suspect| after(suspect.since, self.confirm_after));
                 if confirmed_at.is_some_and(|then| now >= then) {
                     return Some((Outcome::Failed(failure), Source::Query));
                 }
-                asked.suspect = suspect.or_else(|| Some(Suspect { since: now, code: failure.code().clone() }));
-                asked.due = confirmed_at.or_else(|| Some(after(now, self.confirm_after)));
+                known.suspect = suspect.or_else(|| Some(Suspect { since: now, code: failure.code().clone() }));
+                known.due = confirmed_at.or_else(|| Some(after(now, self.confirm_after)));
             }
-            Ok(StkStatus::Pending | StkStatus::NotFound | StkStatus::Unknown(_)) => {
-                asked.suspect = None;
-                asked.last_error = None;
+            Ok(StkStatus::Failed(_) | StkStatus::Pending | StkStatus::NotFound | StkStatus::Unknown(_)) => {
+                known.suspect = None;
+                known.last_error = None;
             }
             Err(error) => {
                 if error.is_throttled() {
                     self.client.queries().slow_down(error.retry_after());
                 }
-                if asked.suspect.is_some() {
-                    asked.due = Some(after(now, self.confirm_after));
+                if known.suspect.is_some() {
+                    known.due = Some(after(now, self.confirm_after));
                 }
-                asked.last_error = Some(error);
+                known.last_error = Some(error);
             }
         }
         None
     }
 }
 
-/// What the queries of one wait have told so far.
-struct Asked {
+/// What one wait has learnt so far.
+#[derive(Default)]
+struct Known {
+    /// When the next query is due.
     due: Option<Instant>,
     suspect: Option<Suspect>,
     last_error: Option<Error>,
+    /// A callback reported a payment without proving it. A failure that queries report is not believed any more.
+    speaks_for_payment: bool,
+    /// A callback settled nothing. A query is to be asked after it: the answer of one that was under way can be older.
+    is_in_doubt: bool,
 }
 
-/// A failure that one query told of, and when.
+impl Known {
+    /// What a callback settles. A hint settles nothing.
+    fn hear(&mut self, arrival: Arrival) -> Option<Outcome> {
+        let outcome = match arrival {
+            Arrival::Callback(callback) => match callback.outcome {
+                StkOutcome::Paid(payment) => return Some(Outcome::Paid(payment.into())),
+                StkOutcome::Failed(failure) => return Some(Outcome::Failed(failure)),
+                unproven @ StkOutcome::Unproven(_) => unproven,
+            },
+            Arrival::Hint(callback) => callback.outcome,
+        };
+        self.is_in_doubt = true;
+        if outcome.speaks_for_payment() && !self.speaks_for_payment {
+            self.speaks_for_payment = true;
+            tracing::warn!(
+                ?outcome,
+                "a callback reports a payment without proving it: only a query that says paid is believed"
+            );
+        }
+        None
+    }
+
+    /// A query that is overdue keeps its place in the queue.
+    fn ask_now_if_in_doubt(&mut self) {
+        if std::mem::take(&mut self.is_in_doubt) {
+            let now = Instant::now();
+            self.due = Some(self.due.map_or(now, |due| due.min(now)));
+        }
+    }
+}
+
+/// A failure that one query reported, and when.
 struct Suspect {
     since: Instant,
     code: ResultCode,
 }
 
 enum News {
-    Callback(StkCallback),
+    /// A callback settled the payment.
+    Settled(Outcome),
+    /// A callback settled nothing.
+    Unsettled,
     Answer(Result<StkStatus>),
 }
 
-async fn callback_beyond(listener: Option<&Listener<'_>>, heard: Option<u8>) -> StkCallback {
+async fn next_arrival(listener: Option<&mut Listener<'_>>) -> Arrival {
     match listener {
-        Some(listener) => listener.beyond(heard).await,
+        Some(listener) => listener.next().await,
         None => pending().await,
     }
 }

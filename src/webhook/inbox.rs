@@ -1,7 +1,7 @@
 //! Brings callbacks from wherever they arrive to whoever waits for them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -9,22 +9,28 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::Event;
+use super::{Event, Reference};
 use crate::{CheckoutRequestId, StkCallback};
 
 /// Brings callbacks from a web framework's handler to the tasks that wait for them, in one process.
 ///
-/// A callback that comes before anybody waits is remembered: for an hour, and 10 000 of them, unless set otherwise. A
-/// duplicate changes nothing, and a failure never overwrites a success. An inbox believes what is delivered to it, and it
-/// lives in memory: authenticate and store an event first.
+/// A callback belongs to the URL that it came to. [`deliver`](Self::deliver) takes it together with the verified reference
+/// of that URL: it settles a wait [at that reference](crate::stk::Wait::at), and no other. [`hint`](Self::hint) takes a
+/// callback without such a reference: it settles nothing, and makes the wait ask Daraja at once.
+///
+/// A callback that comes before its wait begins is remembered: for an hour, and 10 000 of them, unless set otherwise. A
+/// duplicate changes nothing, a failure never overwrites a success, and a callback at one reference never overwrites one at
+/// another. An inbox compares no amount, and it lives in memory: authenticate, compare and store an event first.
 ///
 /// ```
-/// use daraja::{StkCallback, webhook::Inbox};
+/// use daraja::{StkCallback, webhook::{Inbox, Reference}};
 ///
 /// let inbox = Inbox::new();
 /// let for_the_handler = inbox.clone();
 /// let body = br#"{"Body":{"stkCallback":{"CheckoutRequestID":"ws_CO_1","ResultCode":1037,"ResultDesc":"No response from user."}}}"#;
-/// for_the_handler.deliver(StkCallback::parse(body)?);
+/// let reference: Reference = "attempt-1042".parse()?; // as `Receiver::accept` gave it, together with the event
+/// for_the_handler.deliver(&reference, StkCallback::parse(body)?);
+/// assert_eq!(inbox.len(), 1);
 /// # Ok::<(), daraja::Error>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -41,7 +47,10 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    callbacks: HashMap<CheckoutRequestId, Remembered>,
+    /// For each push one callback at most of each reference, and one without.
+    callbacks: HashMap<CheckoutRequestId, Vec<Remembered>>,
+    /// How many callbacks these are.
+    count: usize,
     /// The remembered callbacks that nobody waits for, by age, so that the oldest is forgotten first.
     by_age: BTreeMap<u64, CheckoutRequestId>,
     listeners: HashMap<CheckoutRequestId, Listeners>,
@@ -50,6 +59,8 @@ struct State {
 
 #[derive(Debug)]
 struct Remembered {
+    /// The verified reference of the URL that it came to.
+    reference: Option<Reference>,
     callback: StkCallback,
     at: Instant,
     arrival: u64,
@@ -81,15 +92,39 @@ impl Inbox {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Takes an event and wakes whoever waits for it. Only callbacks of pushes are waited for: others are let pass.
-    pub fn deliver(&self, event: impl Into<Event>) {
-        let Event::Stk(callback) = event.into() else { return };
+    /// Takes an event together with the reference that [`Receiver::accept`](super::Receiver) verified, and wakes the waits
+    /// for its push. Only callbacks of pushes are waited for: other events are ignored.
+    ///
+    /// It settles a wait at this reference. A wait at another reference takes it as a [hint](Self::hint), even if it names
+    /// the wait's push: whoever knows the URL of one attempt cannot pay another.
+    pub fn deliver(&self, reference: &Reference, event: impl Into<Event>) {
+        self.take(Some(reference), event.into());
+    }
+
+    /// Takes an event whose URL proves nothing, such as one at a URL without signature, and wakes the waits for its push.
+    ///
+    /// It settles nothing: the wait asks Daraja at once, and only a query that says paid settles it. Its receipt and
+    /// amount are not taken over. If it reports a payment, queries that report a failure are not believed any more.
+    ///
+    /// ```
+    /// # use daraja::webhook::{Event, Inbox};
+    /// # fn on_unsigned_callback(inbox: &Inbox, body: &[u8]) -> Result<(), daraja::error::DecodeError> {
+    /// inbox.hint(Event::parse(body)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn hint(&self, event: impl Into<Event>) {
+        self.take(None, event.into());
+    }
+
+    fn take(&self, reference: Option<&Reference>, event: Event) {
+        let Event::Stk(callback) = event else { return };
         let id = callback.checkout_request_id.clone();
         let mut state = self.shared.lock();
-        if !state.is_news(&callback) {
+        if !state.is_news(reference, &callback) {
             return;
         }
-        state.remember(callback);
+        state.remember(reference.cloned(), callback);
         state.forget_old(self.shared.memory, self.shared.capacity);
         if let Some(listeners) = state.listeners.get(&id) {
             listeners.notify.notify_waiters();
@@ -99,7 +134,7 @@ impl Inbox {
     /// How many callbacks are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.lock().callbacks.len()
+        self.shared.lock().count
     }
 
     /// Whether no callback is remembered.
@@ -109,9 +144,9 @@ impl Inbox {
     }
 
     /// Takes an interest in one payment: what comes for it is kept as long as the listener lives.
-    pub(crate) fn listen<'i>(&'i self, id: &'i CheckoutRequestId) -> Listener<'i> {
+    pub(crate) fn listen<'i>(&'i self, id: &'i CheckoutRequestId, at: Option<&'i Reference>) -> Listener<'i> {
         let notify = self.shared.lock().listen(id);
-        Listener { shared: &self.shared, id, notify }
+        Listener { shared: &self.shared, id, at, notify, heard: None, hinted: None }
     }
 }
 
@@ -119,27 +154,31 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn find(&self, id: &CheckoutRequestId, heard: Option<u8>) -> Option<StkCallback> {
-        let state = self.lock();
-        let callback = &state.callbacks.get(id)?.callback;
-        heard.is_none_or(|heard| callback.outcome.weight() > heard).then(|| callback.clone())
-    }
 }
 
 impl State {
-    /// Among equals the first stays.
-    fn is_news(&self, callback: &StkCallback) -> bool {
-        let known = self.callbacks.get(&callback.checkout_request_id);
-        known.is_none_or(|known| callback.outcome.weight() > known.callback.outcome.weight())
+    fn of(&self, id: &CheckoutRequestId) -> &[Remembered] {
+        self.callbacks.get(id).map(Vec::as_slice).unwrap_or_default()
     }
 
-    fn remember(&mut self, callback: StkCallback) {
+    /// Among equals the first stays.
+    fn is_news(&self, reference: Option<&Reference>, callback: &StkCallback) -> bool {
+        let mut known = self.of(&callback.checkout_request_id).iter();
+        let known = known.find(|known| known.reference.as_ref() == reference);
+        known.is_none_or(|known| callback.outcome.weight() > known.weight())
+    }
+
+    fn remember(&mut self, reference: Option<Reference>, callback: StkCallback) {
         self.arrivals = self.arrivals.wrapping_add(1);
         let (id, arrival) = (callback.checkout_request_id.clone(), self.arrivals);
-        let remembered = Remembered { callback, at: Instant::now(), arrival };
-        if let Some(older) = self.callbacks.insert(id.clone(), remembered) {
+        let remembered = Remembered { reference, callback, at: Instant::now(), arrival };
+        let known = self.callbacks.entry(id.clone()).or_default();
+        if let Some(older) = known.iter_mut().find(|older| older.reference == remembered.reference) {
             self.by_age.remove(&older.arrival);
+            *older = remembered;
+        } else {
+            known.push(remembered);
+            self.count = self.count.saturating_add(1);
         }
         if !self.listeners.contains_key(&id) {
             self.by_age.insert(arrival, id);
@@ -148,17 +187,28 @@ impl State {
 
     /// What somebody waits for is never forgotten: they may have been woken and not have looked yet.
     fn forget_old(&mut self, memory: Duration, capacity: usize) {
-        while let Some(oldest) = self.by_age.first_entry() {
-            let aged = self.callbacks.get(oldest.get()).is_none_or(|known| known.at.elapsed() > memory);
-            if self.callbacks.len() <= capacity && !aged {
+        while let Some((&arrival, id)) = self.by_age.first_key_value() {
+            let mut known = self.of(id).iter();
+            let aged = known.find(|known| known.arrival == arrival).is_none_or(|known| known.at.elapsed() > memory);
+            if self.count <= capacity && !aged {
                 return;
             }
-            self.callbacks.remove(&oldest.remove());
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((arrival, id)) = self.by_age.pop_first() else { return };
+        let Entry::Occupied(mut entry) = self.callbacks.entry(id) else { return };
+        entry.get_mut().retain(|known| known.arrival != arrival);
+        self.count = self.count.saturating_sub(1);
+        if entry.get().is_empty() {
+            entry.remove();
         }
     }
 
     fn listen(&mut self, id: &CheckoutRequestId) -> Arc<Notify> {
-        if let Some(known) = self.callbacks.get(id) {
+        for known in self.callbacks.get(id).into_iter().flatten() {
             self.by_age.remove(&known.arrival);
         }
         let listeners = self.listeners.entry(id.clone()).or_default();
@@ -171,10 +221,16 @@ impl State {
         listeners.count = listeners.count.saturating_sub(1);
         if listeners.count == 0 {
             self.listeners.remove(id);
-            if let Some(known) = self.callbacks.get(id) {
+            for known in self.callbacks.get(id).into_iter().flatten() {
                 self.by_age.insert(known.arrival, id.clone());
             }
         }
+    }
+}
+
+impl Remembered {
+    fn weight(&self) -> u8 {
+        self.callback.outcome.weight()
     }
 }
 
@@ -182,22 +238,57 @@ impl State {
 pub(crate) struct Listener<'i> {
     shared: &'i Shared,
     id: &'i CheckoutRequestId,
+    at: Option<&'i Reference>,
     notify: Arc<Notify>,
+    /// The weight of the callback at its own reference that was given out.
+    heard: Option<u8>,
+    /// The weight of the hint that was given out.
+    hinted: Option<u8>,
+}
+
+/// What came for a payment.
+pub(crate) enum Arrival {
+    /// A callback at the reference that is listened at.
+    Callback(StkCallback),
+    /// One without a reference, or at another one.
+    Hint(StkCallback),
 }
 
 impl Listener<'_> {
-    /// Waits for a callback whose outcome weighs more than the one that was heard.
-    pub(crate) async fn beyond(&self, heard: Option<u8>) -> StkCallback {
+    /// Waits for what weighs more than all of its kind that was given out.
+    pub(crate) async fn next(&mut self) -> Arrival {
+        let notify = self.notify.clone();
         loop {
-            let mut notified = pin!(self.notify.notified());
+            let mut notified = pin!(notify.notified());
             // Enabled before the look, so that no delivery falls between look and wait.
             notified.as_mut().enable();
-            if let Some(callback) = self.shared.find(self.id, heard) {
-                return callback;
+            if let Some(arrival) = self.look() {
+                return arrival;
             }
             notified.await;
         }
     }
+
+    /// The same without waiting.
+    pub(crate) fn look(&mut self) -> Option<Arrival> {
+        let state = self.shared.lock();
+        let (own, hints): (Vec<_>, Vec<_>) =
+            state.of(self.id).iter().partition(|known| self.at.is_some() && known.reference.as_ref() == self.at);
+        if let Some(own) = news(own, &mut self.heard) {
+            return Some(Arrival::Callback(own));
+        }
+        news(hints, &mut self.hinted).map(Arrival::Hint)
+    }
+}
+
+/// The heaviest one, if it weighs more than what was given out.
+fn news(known: Vec<&Remembered>, given: &mut Option<u8>) -> Option<StkCallback> {
+    let heaviest = known.into_iter().max_by_key(|known| known.weight())?;
+    let is_news = given.is_none_or(|given| heaviest.weight() > given);
+    is_news.then(|| {
+        *given = Some(heaviest.weight());
+        heaviest.callback.clone()
+    })
 }
 
 impl Drop for Listener<'_> {

@@ -59,6 +59,7 @@ mod inbox;
 mod journal;
 #[cfg(feature = "crypto")]
 mod receiver;
+mod reference;
 #[cfg(feature = "crypto")]
 mod signed_url;
 #[cfg(feature = "crypto")]
@@ -71,14 +72,15 @@ pub use self::{
     expect::{Expected, Mismatch},
     inbox::Inbox,
     journal::{Entry, Finished, Journal, Unfinished},
+    reference::Reference,
 };
 #[cfg(feature = "crypto")]
 pub use self::{
     receiver::{Delivery, Receiver, Refused},
-    signed_url::{Purpose, Reference, SignedUrls},
+    signed_url::{Purpose, SignedUrls},
     source::{ProxyHeader, SAFARICOM, Sources},
 };
-pub(crate) use inbox::Listener;
+pub(crate) use inbox::{Arrival, Listener};
 
 /// The largest body that is read, in bytes: let your framework read no more. Real ones have about 600 to 1 500.
 pub const MAX_BODY_BYTES: usize = crate::wire::MAX_BYTES;

@@ -24,6 +24,8 @@ use daraja::{
 use http::{Request, Response};
 use tokio::{runtime::Runtime, task::JoinSet};
 
+use crate::support::ATTEMPT;
+
 fn paused() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
@@ -137,7 +139,7 @@ fn waits<'a>(client: &'a Client, merchant: &'a Merchant, ids: &'a [CheckoutReque
     let mut context = Context::from_waker(Waker::noop());
     ids.iter()
         .map(|id| {
-            let mut wait = client.wait_for_payment(merchant, id).inbox(inbox).into_future();
+            let mut wait = client.wait_for_payment(merchant, id).inbox(inbox).at(&ATTEMPT).into_future();
             assert!(wait.as_mut().poll(&mut context).is_pending());
             wait
         })
@@ -186,7 +188,7 @@ fn callbacks_that_come_together_cost_the_same_each_however_many_are_waited_for()
         let (ids, inbox) = (ids(count), Inbox::new());
         let waits = waits(&client, &merchant, &ids, &inbox);
         let callbacks: Vec<_> = ids.iter().map(cancelled).collect();
-        let cost = cost(|| callbacks.into_iter().for_each(|callback| inbox.deliver(callback)));
+        let cost = cost(|| callbacks.into_iter().for_each(|callback| inbox.deliver(&ATTEMPT, callback)));
         assert_eq!((waits.len(), inbox.len()), (count, count));
         cost
     };

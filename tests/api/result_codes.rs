@@ -274,10 +274,10 @@ async fn page() -> String {
 ## M-PESA Express
 
 What the callback of a push says, and the query likewise. These codes are final. A zero is a payment only together with a receipt, or as the query's
-answer about your own id. If only a query tells of a failure, a second one has to agree, and the advice is never to start a new
-payment at once, but after 60 s.
+answer about your own id. If only a query reports a failure, a second one has to agree, and that is no proof: the advice is to look again after
+60 s, and the customer is told to check the M-PESA SMS before paying again, as after 1037.
 ";
-    let heads = ["code", "meaning (`StkReason`)", "advice", "what the customer may be told"];
+    let heads = ["code", "meaning (`StkReason`)", "advice", "what the customer may be told after a callback"];
     table(&mut page, &heads, &lines(stk));
     page += "
 ## B2C

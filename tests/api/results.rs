@@ -429,7 +429,7 @@ fn reasons_are_said_in_words() {
     assert_eq!(words(Busy), "Daraja is busy");
     assert_eq!(words(Other), "Daraja gives no known reason");
     assert_eq!(ReversalReason::UnknownPayment.to_string(), "no payment with this receipt can be reversed");
-    assert_eq!(LATER.to_string(), "nothing was paid: a new payment may be started after 60 s");
+    assert_eq!(LATER.to_string(), "if it is still not paid after 60 s, a new payment may be started");
     assert_eq!(Advice::Reconcile.to_string(), "find out what became of the payment, and do not pay again");
 }
 

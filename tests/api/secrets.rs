@@ -18,7 +18,7 @@ use daraja::{
 };
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{Scripted, Step, answer, refusal};
+use crate::support::{ATTEMPT, RECEIVER, Scripted, Step, answer, refusal};
 
 mod payouts;
 
@@ -248,7 +248,7 @@ fn show_events(seen: &mut String) {
         let callback = StkCallback::parse(body.as_bytes()).unwrap();
         show(seen, &callback);
         show(seen, &Event::from(callback.clone()));
-        inbox.deliver(callback);
+        inbox.deliver(&ATTEMPT, callback);
         let cut = StkCallback::parse(&body.as_bytes()[..body.len() - 2]).unwrap_err();
         write!(seen, "{cut} {cut:?}").unwrap();
     }
@@ -261,15 +261,16 @@ async fn play(seen: &mut String) {
     let (client, merchant) = (simulator.client(), simulator.merchant());
     let number = NUMBER.parse().unwrap();
     let amount = Shillings::new(500).unwrap();
-    let push = StkPush::new(&merchant, number, amount, "INV-001".parse().unwrap(), simulator.callback_url());
+    let push = StkPush::new(&merchant, number, amount, "INV-001".parse().unwrap(), RECEIVER.urls().stk(&ATTEMPT));
     let accepted = client.send(&push).await.unwrap();
     show(seen, &accepted);
     show(seen, &simulator);
     show(seen, &simulator.prompts());
-    let wait = client.wait_for_payment(&merchant, &accepted.checkout_request_id).inbox(&inbox).into_future();
+    let wait =
+        client.wait_for_payment(&merchant, &accepted.checkout_request_id).inbox(&inbox).at(&ATTEMPT).into_future();
     let settled = tokio::select! {
         settled = wait => settled.unwrap(),
-        never = simulator.deliver_to(&inbox) => match never {},
+        never = simulator.deliver_to(&RECEIVER, &inbox) => match never {},
     };
     show(seen, &settled);
     show(seen, &simulator.payments());

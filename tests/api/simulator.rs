@@ -13,6 +13,8 @@ use http::{Request, Response};
 use serde_json::{Value, json};
 use tokio::time::{advance, sleep};
 
+use crate::support::{ATTEMPT, RECEIVER};
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn body_of(response: &Response<Bytes>) -> Value {
@@ -284,7 +286,7 @@ async fn an_open_prompt_locks_the_line_and_a_push_is_never_deduplicated() {
 /// Pushes as a merchant's client does, and hands the callbacks out for a while.
 async fn callbacks(simulator: &Simulator, numbers: &[&str], seconds: u64) -> Vec<Value> {
     let (client, merchant) = (simulator.client(), simulator.merchant());
-    let served = simulator.clone();
+    let url = RECEIVER.urls().stk(&ATTEMPT);
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let inbox = Inbox::new();
     let mut seen = Vec::new();
@@ -292,12 +294,12 @@ async fn callbacks(simulator: &Simulator, numbers: &[&str], seconds: u64) -> Vec
         for number in numbers {
             let payer: Msisdn = number.parse().unwrap();
             let amount = Shillings::new(700).unwrap();
-            let push = StkPush::new(&merchant, payer, amount, "A".parse().unwrap(), served.callback_url());
+            let push = StkPush::new(&merchant, payer, amount, "A".parse().unwrap(), url.clone());
             sender.send(client.send(&push).await.unwrap().checkout_request_id.to_string()).unwrap();
         }
         sleep(Duration::from_secs(seconds)).await;
     };
-    tokio::select! { () = pushes => {}, never = simulator.deliver_to(&inbox) => match never {} }
+    tokio::select! { () = pushes => {}, never = simulator.deliver_to(&RECEIVER, &inbox) => match never {} }
     drop(sender);
     while let Some(id) = receiver.recv().await {
         seen.push(json!({ "id": id, "remembered": inbox.len() }));
@@ -338,11 +340,10 @@ async fn the_money_is_the_money_that_was_asked_for() {
     let number: Msisdn = "254708374149".parse().unwrap();
     simulator.customer(number).after(Duration::ZERO);
     let amount = Shillings::new(123_456).unwrap();
-    let push = StkPush::new(&merchant, number, amount, "A".parse().unwrap(), simulator.callback_url());
+    let push = StkPush::new(&merchant, number, amount, "A".parse().unwrap(), RECEIVER.urls().stk(&ATTEMPT));
     let id = client.send(&push).await.unwrap().checkout_request_id;
-    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
-    let settled =
-        tokio::select! { settled = wait => settled.unwrap(), never = simulator.deliver_to(&inbox) => match never {} };
+    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).into_future();
+    let settled = tokio::select! { settled = wait => settled.unwrap(), never = simulator.deliver_to(&RECEIVER, &inbox) => match never {} };
     let daraja::stk::Outcome::Paid(payment) = settled.outcome else { panic!() };
     assert_eq!(payment.amount.unwrap(), amount.into());
     assert_eq!(payment.payer, Some(number));
@@ -360,11 +361,16 @@ async fn a_till_is_credited_by_its_store_and_a_mix_up_is_told_as_such() {
     );
     for (merchant, number, paid) in [(till, "254700000050", true), (mixed_up, "254700000051", false)] {
         let amount = Shillings::new(5).unwrap();
-        let push =
-            StkPush::new(&merchant, number.parse().unwrap(), amount, "A".parse().unwrap(), simulator.callback_url());
+        let push = StkPush::new(
+            &merchant,
+            number.parse().unwrap(),
+            amount,
+            "A".parse().unwrap(),
+            RECEIVER.urls().stk(&ATTEMPT),
+        );
         let id = client.send(&push).await.unwrap().checkout_request_id;
-        let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
-        let settled = tokio::select! { settled = wait => settled.unwrap(), never = simulator.deliver_to(&inbox) => match never {} };
+        let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).into_future();
+        let settled = tokio::select! { settled = wait => settled.unwrap(), never = simulator.deliver_to(&RECEIVER, &inbox) => match never {} };
         match settled.outcome {
             daraja::stk::Outcome::Paid(_) => assert!(paid),
             daraja::stk::Outcome::Failed(failure) => {
@@ -382,11 +388,16 @@ async fn everyone_can_be_scripted_and_a_script_of_ones_own_wins() {
     let (client, merchant, inbox) = (simulator.client(), simulator.merchant(), Inbox::new());
     for (number, code) in [("254700000032", 0), ("254708374149", 1037), ("254700000001", 1037)] {
         let amount = Shillings::new(5).unwrap();
-        let push =
-            StkPush::new(&merchant, number.parse().unwrap(), amount, "A".parse().unwrap(), simulator.callback_url());
+        let push = StkPush::new(
+            &merchant,
+            number.parse().unwrap(),
+            amount,
+            "A".parse().unwrap(),
+            RECEIVER.urls().stk(&ATTEMPT),
+        );
         let id = client.send(&push).await.unwrap().checkout_request_id;
-        let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
-        let settled = tokio::select! { settled = wait => settled.unwrap(), never = simulator.deliver_to(&inbox) => match never {} };
+        let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).into_future();
+        let settled = tokio::select! { settled = wait => settled.unwrap(), never = simulator.deliver_to(&RECEIVER, &inbox) => match never {} };
         let told = match settled.outcome {
             daraja::stk::Outcome::Failed(failure) => failure.code().as_number().unwrap(),
             daraja::stk::Outcome::Paid(_) => 0,

@@ -17,6 +17,8 @@ use daraja::{
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::support::{ATTEMPT, RECEIVER};
+
 const SUPPLIER: &str = "254700000055";
 
 fn payment_to(simulator: &Simulator, number: &str, amount: u32) -> B2cPayment {
@@ -294,12 +296,13 @@ async fn a_declined_payout_is_declined_in_the_books() {
 async fn receive(simulator: &Simulator, client: &Client) -> ReceiptNumber {
     let (merchant, inbox) = (simulator.merchant(), Inbox::new());
     let (payer, amount) = ("254708374149".parse().unwrap(), Shillings::new(500).unwrap());
-    let push = StkPush::new(&merchant, payer, amount, "INV-1".parse().unwrap(), simulator.callback_url());
+    let push = StkPush::new(&merchant, payer, amount, "INV-1".parse().unwrap(), RECEIVER.urls().stk(&ATTEMPT));
     let accepted = client.send(&push).await.unwrap();
-    let wait = client.wait_for_payment(&merchant, &accepted.checkout_request_id).inbox(&inbox).into_future();
+    let wait =
+        client.wait_for_payment(&merchant, &accepted.checkout_request_id).inbox(&inbox).at(&ATTEMPT).into_future();
     let settled = tokio::select! {
         settled = wait => settled.unwrap(),
-        never = simulator.deliver_to(&inbox) => match never {},
+        never = simulator.deliver_to(&RECEIVER, &inbox) => match never {},
     };
     let Outcome::Paid(payment) = settled.outcome else { panic!("paid") };
     payment.receipt.unwrap()

@@ -16,6 +16,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use crate::support::{ATTEMPT, RECEIVER};
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn phone() -> Msisdn {
@@ -32,7 +34,8 @@ fn by_hand() -> Simulator {
 
 async fn try_push(simulator: &Simulator, reference: &str) -> Result<CheckoutRequestId, Error> {
     let (merchant, amount) = (simulator.merchant(), Shillings::new(1_500).unwrap());
-    let push = StkPush::new(&merchant, phone(), amount, reference.parse().unwrap(), simulator.callback_url());
+    let url = RECEIVER.urls().stk(&ATTEMPT);
+    let push = StkPush::new(&merchant, phone(), amount, reference.parse().unwrap(), url);
     Ok(simulator.client().send(&push).await?.checkout_request_id)
 }
 
@@ -47,10 +50,10 @@ async fn query(simulator: &Simulator, id: &CheckoutRequestId) -> StkStatus {
 /// The end as its callback tells it, which is due before any query.
 async fn settled(simulator: &Simulator, id: &CheckoutRequestId) -> Settled {
     let (client, merchant, inbox) = (simulator.client(), simulator.merchant(), Inbox::new());
-    let wait = client.wait_for_payment(&merchant, id).inbox(&inbox).into_future();
+    let wait = client.wait_for_payment(&merchant, id).inbox(&inbox).at(&ATTEMPT).into_future();
     tokio::select! {
         settled = wait => settled.unwrap(),
-        never = simulator.deliver_to(&inbox) => match never {},
+        never = simulator.deliver_to(&RECEIVER, &inbox) => match never {},
     }
 }
 
@@ -134,7 +137,7 @@ async fn the_callback_of_an_unanswered_prompt_is_due_after_a_minute_or_when_the_
         push(&simulator).await;
         let inbox = Inbox::new();
         for (wait, delivered) in [(last_second * SECOND, 0), (SECOND, 1)] {
-            assert!(timeout(wait, simulator.deliver_to(&inbox)).await.is_err());
+            assert!(timeout(wait, simulator.deliver_to(&RECEIVER, &inbox)).await.is_err());
             assert_eq!(inbox.len(), delivered, "{scripted:?}");
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use daraja::{
     Advice::{self, AskCustomer, FixConfiguration, RetryAfter, RetryNow},
     Kes, ResultCode, StkCallback, StkOutcome, StkReason,
-    stk::Source,
+    stk::{Source, WhyUnproven},
 };
 
 use crate::support::fixtures;
@@ -132,6 +132,39 @@ fn every_variant_is_read_for_what_it_proves() {
 }
 
 #[test]
+fn what_is_unproven_says_why_and_only_an_unknown_code_does_not_speak_for_a_payment() {
+    use WhyUnproven::{Contradicted, NoReceipt, UnknownCode, UnreadableReceipt};
+    let mut expected = BTreeMap::from([
+        ("unproven_single_item_object", (NoReceipt, None)),
+        ("unproven_zero_without_receipt", (NoReceipt, None)),
+        ("unproven_zero_without_metadata", (NoReceipt, None)),
+        ("unproven_zero_with_empty_receipt", (NoReceipt, None)),
+        ("unproven_zero_with_null_receipt", (NoReceipt, None)),
+        ("unproven_zero_with_placeholder_receipt", (NoReceipt, None)),
+        ("unproven_zero_with_two_receipts", (Contradicted, None)),
+        ("unproven_looks_like_zero", (Contradicted, Some("UJ65WSR9W7"))),
+        ("unproven_zero_with_a_point", (Contradicted, Some("UJ65WSR9W7"))),
+        ("unproven_code_26", (UnknownCode, None)),
+        ("unproven_code_broker_overload", (UnknownCode, None)),
+        ("unproven_code_nobody_knows", (UnknownCode, None)),
+        ("unproven_code_of_letters_nobody_knows", (UnknownCode, None)),
+        ("unproven_failure_with_receipt", (Contradicted, Some("UJ65WSR9W7"))),
+        ("unproven_failure_with_two_receipts", (Contradicted, None)),
+        ("unproven_failure_with_rubbish_for_a_receipt", (Contradicted, None)),
+        ("unproven_zero_with_null_as_text", (UnreadableReceipt, None)),
+        ("unproven_zero_with_zero_for_a_receipt", (UnreadableReceipt, None)),
+        ("unproven_zero_with_a_number_for_a_receipt", (UnreadableReceipt, None)),
+    ]);
+    for (name, body) in fixtures("stk/callback") {
+        let Ok(StkCallback { outcome: StkOutcome::Unproven(told), .. }) = StkCallback::parse(&body) else { continue };
+        let expected = expected.remove(name.as_str()).unwrap_or_else(|| panic!("{name} is not in the table"));
+        assert_eq!((told.why, told.receipt.map(|receipt| receipt.to_string()).as_deref()), expected, "{name}");
+        assert_eq!(told.speaks_for_payment(), told.why != UnknownCode, "{name}");
+    }
+    assert!(expected.is_empty(), "no such fixtures: {:?}", expected.keys());
+}
+
+#[test]
 fn the_ids_are_kept_to_the_letter() {
     for (name, body) in fixtures("stk/callback") {
         if name.starts_with("refused") {
@@ -154,12 +187,11 @@ fn a_failure_keeps_its_code_and_words() {
     assert_eq!(failure.description(), "No response from user.");
 }
 
-/// Daraja's codes, the reason, what happened, what to do, what the customer reads before "You have not been charged".
+/// Daraja's codes, the reason, what happened, what to do, what the customer reads after a callback.
 type Told = (&'static [&'static str], StkReason, &'static str, Advice, &'static str);
 
 const LATER: Advice = RetryAfter(Duration::from_secs(60));
-const NO_ANSWER: &str = "No answer came from your phone. Unlock it, keep it near and try again.";
-const SHOP: &str = "This shop cannot take M-PESA payments at the moment.";
+const SHOP: &str = "This shop cannot take M-PESA payments at the moment. You have not been charged: ask the shop how else you can pay.";
 
 const REASONS: [Told; 15] = [
     (
@@ -167,28 +199,28 @@ const REASONS: [Told; 15] = [
         StkReason::InsufficientFunds,
         "the customer's balance is too low",
         AskCustomer,
-        "Your M-PESA balance is too low for this payment. Top up and try again.",
+        "Your M-PESA balance is too low for this payment. You have not been charged: top up and try again.",
     ),
     (
         &["2"],
         StkReason::BelowMinimum,
         "the amount is below the minimum",
         FixConfiguration,
-        "This amount is too small to be paid by M-PESA.",
+        "This amount is too small to be paid by M-PESA. You have not been charged: ask the shop how else you can pay.",
     ),
     (
         &["3"],
         StkReason::AboveMaximum,
         "the amount is above the maximum of one payment",
         FixConfiguration,
-        "This amount is too large for one M-PESA payment.",
+        "This amount is too large for one M-PESA payment. You have not been charged: ask the shop how else you can pay.",
     ),
     (
         &["4"],
         StkReason::DailyLimit,
         "the customer's daily limit would be exceeded",
         AskCustomer,
-        "This payment would exceed your M-PESA limit for today. Pay a smaller amount, or tomorrow.",
+        "This payment would exceed your M-PESA limit for today. You have not been charged: pay a smaller amount, or pay tomorrow.",
     ),
     (&["8"], StkReason::BalanceLimit, "the receiver's greatest balance would be exceeded", FixConfiguration, SHOP),
     (
@@ -196,45 +228,63 @@ const REASONS: [Told; 15] = [
         StkReason::TooSoon,
         "the same amount from the same customer within two minutes",
         RetryAfter(Duration::from_secs(120)),
-        "M-PESA refuses the same amount twice within two minutes. Wait a little and try again.",
+        "M-PESA refuses the same amount twice within two minutes. You have not been charged again. Check your M-PESA SMS first: if none confirms this payment, wait two minutes and try again.",
     ),
     (
         &["1001"],
         StkReason::SubscriberBusy,
         "another prompt or session is open on the customer's line",
         LATER,
-        "Another M-PESA request is open on your phone. Finish it, wait a minute and try again.",
+        "Another M-PESA request is open on your phone. You have not been charged: finish the other request, wait a minute and try again.",
     ),
-    (&["1019"], StkReason::Expired, "the request expired", LATER, NO_ANSWER),
+    (
+        &["1019"],
+        StkReason::Expired,
+        "the request expired",
+        LATER,
+        "No answer came from your phone. You have not been charged: unlock your phone, keep it near and try again.",
+    ),
     (
         &["1025", "9999"],
         StkReason::PromptNotSent,
         "the prompt could not be sent",
         LATER,
-        "The payment request could not be shown on your phone. Try again in a minute.",
+        "The payment request could not be shown on your phone. You have not been charged: try again in a minute.",
     ),
-    (&["1032"], StkReason::Cancelled, "the customer cancelled", RetryNow, "You cancelled the payment request."),
+    (
+        &["1032"],
+        StkReason::Cancelled,
+        "the customer cancelled",
+        RetryNow,
+        "You cancelled the payment request. You have not been charged: start again when you want to pay.",
+    ),
     (
         &["1037"],
         StkReason::NoResponse,
         "the customer did not answer, or the phone could not be reached",
         LATER,
-        NO_ANSWER,
+        "No answer came from your phone. Check your M-PESA SMS first: if none confirms this payment, unlock your phone, keep it near and try again.",
     ),
-    (&["2001"], StkReason::WrongPin, "the PIN was wrong", RetryNow, "The M-PESA PIN was wrong. Try again with care."),
+    (
+        &["2001"],
+        StkReason::WrongPin,
+        "the PIN was wrong",
+        RetryNow,
+        "The M-PESA PIN was wrong. You have not been charged: try again with care.",
+    ),
     (
         &["8006"],
         StkReason::PinLocked,
         "the customer's PIN is locked",
         AskCustomer,
-        "Your M-PESA PIN is locked. Unlock it with Safaricom, then try again.",
+        "Your M-PESA PIN is locked. You have not been charged: unlock it with Safaricom, then try again.",
     ),
     (
         &["5", "6", "11", "13", "2006"],
         StkReason::PayerAccount,
         "the customer's account cannot pay",
         AskCustomer,
-        "Your M-PESA account cannot make this payment. Please contact Safaricom.",
+        "Your M-PESA account cannot make this payment. You have not been charged: contact Safaricom, or pay in another way.",
     ),
     (
         &["7", "12", "14", "18", "19", "20", "21", "22", "24", "29", "2028", "2040", "\"SFC_IC0003\"", "\"TP40153\""],
@@ -257,8 +307,12 @@ fn each_final_code_says_what_happened_what_to_do_and_what_can_be_shown() {
             };
             assert_eq!((failure.reason(), failure.advice(), failure.source()), (reason, advice, Source::Callback));
             assert_eq!(failure.reason().to_string(), happened);
-            let (before, charged) = failure.customer_message().split_once(" You have not been charged").unwrap();
-            assert_eq!((before, charged), (shown, if reason == StkReason::TooSoon { " again." } else { "." }));
+            assert_eq!(failure.customer_message(), shown);
+            // The reason alone does not say who reported it.
+            let promised_nothing = shown
+                .replace(" You have not been charged again.", "")
+                .replace("You have not been charged: ", "Check your M-PESA SMS first: if none confirms this payment, ");
+            assert_eq!(reason.customer_message(), promised_nothing);
         }
     }
 }

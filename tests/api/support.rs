@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -11,6 +11,7 @@ use daraja::{
     Client, Credentials, Environment, Initiator, Merchant, Operation, ResultUrls, SecurityCredential,
     client::ClientBuilder,
     transport::{BoxFuture, Transport, TransportError, TransportErrorKind},
+    webhook::{Receiver, Reference, SignedUrls},
 };
 use http::{Request, Response};
 
@@ -122,6 +123,15 @@ impl Transport for Scripted {
         })
     }
 }
+
+/// The attempt that a push is, where there is one only.
+pub(crate) static ATTEMPT: LazyLock<Reference> = LazyLock::new(|| "attempt-1".parse().unwrap());
+
+/// Takes what comes to signed URLs, from Safaricom's addresses.
+pub(crate) static RECEIVER: LazyLock<Receiver> = LazyLock::new(|| {
+    let base = "https://shop.example/daraja".parse().unwrap();
+    Receiver::new(SignedUrls::new(base, "kept in a vault, 32 characters or more").unwrap())
+});
 
 pub(crate) fn merchant() -> Merchant {
     Merchant::paybill("174379".parse().unwrap(), PASSKEY)

@@ -1,18 +1,21 @@
 //! Waiting for the end of a payment. Minutes pass in a millisecond: the clock is paused.
 
-use std::{iter, time::Duration};
+use std::{iter, net::IpAddr, time::Duration};
 
+use bytes::Bytes;
 use daraja::{
     Advice, CheckoutRequestId, Client, Error, Kes, Merchant, Msisdn, ReceiptNumber, ResultCode, Shillings, StkCallback,
     StkPush, StkQuery, StkReason, StkStatus,
+    error::StillPending,
     simulator::{Fault, Route, Simulator},
     stk::{Outcome, Settled, Source},
-    transport::TransportErrorKind::Timeout,
-    webhook::Inbox,
+    transport::{BoxFuture, Transport, TransportError, TransportErrorKind::Timeout},
+    webhook::{Delivery, Inbox, Reference, Sources},
 };
+use http::{Request, Response};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Scripted, Step, answer, merchant, refusal};
+use crate::support::{ATTEMPT, RECEIVER, Scripted, Step, answer, merchant, refusal};
 
 const SECOND: Duration = Duration::from_secs(1);
 const ID: &str = "ws_CO_061020261702341254708374149";
@@ -23,7 +26,8 @@ fn payer() -> Msisdn {
 
 async fn push(simulator: &Simulator, client: &Client, payer: Msisdn) -> CheckoutRequestId {
     let (merchant, amount) = (simulator.merchant(), Shillings::new(500).unwrap());
-    let push = StkPush::new(&merchant, payer, amount, "INV-001".parse().unwrap(), simulator.callback_url());
+    let url = RECEIVER.urls().stk(&ATTEMPT);
+    let push = StkPush::new(&merchant, payer, amount, "INV-001".parse().unwrap(), url);
     client.send(&push).await.unwrap().checkout_request_id
 }
 
@@ -31,7 +35,7 @@ async fn push(simulator: &Simulator, client: &Client, payer: Msisdn) -> Checkout
 async fn while_delivering<T>(simulator: &Simulator, inbox: &Inbox, work: impl Future<Output = T>) -> T {
     tokio::select! {
         done = work => done,
-        never = simulator.deliver_to(inbox) => match never {},
+        never = simulator.deliver_to(&RECEIVER, inbox) => match never {},
     }
 }
 
@@ -75,7 +79,7 @@ async fn a_callback_settles_with_everything_it_brings() {
     let (client, merchant) = (simulator.client(), simulator.merchant());
     let id = push(&simulator, &client, payer()).await;
     let started = Instant::now();
-    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
+    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).into_future();
     let settled = while_delivering(&simulator, &inbox, wait).await.unwrap();
     assert_eq!(settled.source, Source::Callback);
     assert_eq!(settled.checkout_request_id, id);
@@ -92,7 +96,7 @@ async fn a_lost_callback_is_made_up_for_by_a_query_and_the_receipt_is_attached_l
     simulator.customer(payer()).approves().callback_late(Duration::from_secs(600));
     let (client, merchant) = (simulator.client(), simulator.merchant());
     let id = push(&simulator, &client, payer()).await;
-    let mut settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+    let mut settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).await.unwrap();
     assert_eq!((settled.source, receipt(&settled)), (Source::Query, None));
 
     assert!(!settled.attach(&callback("ws_CO_other", 0, Some("UKN1234567"))), "another payment's receipt");
@@ -195,7 +199,7 @@ async fn a_callback_that_came_before_anybody_waited_is_remembered() {
     let id = while_delivering(&simulator, &inbox, push(&simulator, &client, early)).await;
     assert_eq!(inbox.len(), 1, "delivered before the push was answered");
     let started = Instant::now();
-    let settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+    let settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).await.unwrap();
     assert!(receipt(&settled).is_some());
     assert_eq!(started.elapsed(), Duration::ZERO);
 }
@@ -203,9 +207,9 @@ async fn a_callback_that_came_before_anybody_waited_is_remembered() {
 #[tokio::test(start_paused = true)]
 async fn a_callback_without_proof_makes_the_wait_ask_at_once() {
     let (scripted, merchant, id, inbox) = (Scripted::new([told(0)]), merchant(), ID.parse().unwrap(), Inbox::new());
-    inbox.deliver(callback(ID, 0, None));
+    inbox.deliver(&ATTEMPT, callback(ID, 0, None));
     let started = Instant::now();
-    let settled = scripted.client().wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+    let settled = scripted.client().wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).await.unwrap();
     assert_eq!((settled.source, receipt(&settled)), (Source::Query, None));
     assert!(started.elapsed() < SECOND);
 }
@@ -214,13 +218,13 @@ async fn a_callback_without_proof_makes_the_wait_ask_at_once() {
 async fn a_receipt_is_heard_after_a_callback_without_one() {
     let (scripted, merchant, id, inbox) = (Scripted::new([told(4999)]), merchant(), ID.parse().unwrap(), Inbox::new());
     let client = scripted.client();
-    inbox.deliver(callback(ID, 0, None));
+    inbox.deliver(&ATTEMPT, callback(ID, 0, None));
     let deliver = async {
         sleep(5 * SECOND).await;
-        inbox.deliver(callback(ID, 0, Some("UKN1234567")));
+        inbox.deliver(&ATTEMPT, callback(ID, 0, Some("UKN1234567")));
         std::future::pending::<()>().await;
     };
-    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
+    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).into_future();
     let settled = tokio::select! { settled = wait => settled.unwrap(), () = deliver => unreachable!() };
     assert_eq!((settled.source, receipt(&settled)), (Source::Callback, Some("UKN1234567")));
 }
@@ -230,10 +234,10 @@ async fn a_callback_wins_over_a_query_that_is_under_way() {
     let (scripted, merchant, id, inbox) =
         (Scripted::new([told(1037), Step::Hang]), merchant(), ID.parse().unwrap(), Inbox::new());
     let client = scripted.client();
-    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
+    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).into_future();
     let deliver = async {
         sleep(31 * SECOND).await;
-        inbox.deliver(callback(ID, 1032, None));
+        inbox.deliver(&ATTEMPT, callback(ID, 1032, None));
         std::future::pending::<()>().await;
     };
     let settled = tokio::select! { settled = wait => settled.unwrap(), () = deliver => unreachable!() };
@@ -256,9 +260,9 @@ async fn in_an_inbox_success_beats_failure_and_the_first_of_equals_stays() {
     for callbacks in orders {
         let inbox = Inbox::new();
         for callback in callbacks {
-            inbox.deliver(callback.clone());
+            inbox.deliver(&ATTEMPT, callback.clone());
         }
-        let settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+        let settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).await.unwrap();
         assert_eq!(receipt(&settled), Some("UKN1234567"));
         assert_eq!(inbox.len(), 1);
     }
@@ -269,15 +273,15 @@ async fn an_inbox_remembers_a_bounded_number_for_a_bounded_time() {
     let inbox = Inbox::remembering(3, 60 * SECOND);
     assert!(inbox.is_empty());
     for number in 0..10 {
-        inbox.deliver(callback(&format!("ws_CO_{number}"), 1032, None));
+        inbox.deliver(&ATTEMPT, callback(&format!("ws_CO_{number}"), 1032, None));
     }
     assert_eq!((inbox.len(), inbox.is_empty()), (3, false));
     sleep(61 * SECOND).await;
-    inbox.deliver(callback("ws_CO_11", 1032, None));
+    inbox.deliver(&ATTEMPT, callback("ws_CO_11", 1032, None));
     assert_eq!(inbox.len(), 1);
     // The youngest is the one that stays.
     let (client, merchant, id) = (Scripted::default().client(), merchant(), "ws_CO_11".parse().unwrap());
-    let settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+    let settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).await.unwrap();
     assert_eq!(failed(&settled), StkReason::Cancelled);
 }
 
@@ -289,13 +293,13 @@ async fn what_somebody_waits_for_is_not_forgotten_before_they_looked() {
         let (client, merchant, inbox) = (client.clone(), merchant.clone(), inbox.clone());
         waits.spawn(async move {
             let id = format!("ws_CO_{number}").parse().unwrap();
-            client.wait_for_payment(&merchant, &id).inbox(&inbox).schedule([]).await
+            client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).schedule([]).await
         });
     }
     sleep(SECOND).await;
     // All five at once: no waiting task runs in between.
     for number in 0..5 {
-        inbox.deliver(callback(&format!("ws_CO_{number}"), 0, Some("UKN1234567")));
+        inbox.deliver(&ATTEMPT, callback(&format!("ws_CO_{number}"), 0, Some("UKN1234567")));
     }
     for settled in waits.join_all().await {
         assert_eq!(receipt(&settled.unwrap()), Some("UKN1234567"));
@@ -306,18 +310,18 @@ async fn what_somebody_waits_for_is_not_forgotten_before_they_looked() {
 async fn a_wait_that_is_given_up_takes_nothing_from_another_and_leaves_nothing_behind() {
     let (inbox, merchant, client) = (Inbox::remembering(1, 3_600 * SECOND), merchant(), Scripted::default().client());
     let id = "ws_CO_0".parse().unwrap();
-    let wait = || client.wait_for_payment(&merchant, &id).inbox(&inbox).schedule([]);
+    let wait = || client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).schedule([]);
     let deliver = async {
         sleep(2 * SECOND).await;
-        inbox.deliver(callback("ws_CO_0", 0, Some("UKN1234567")));
+        inbox.deliver(&ATTEMPT, callback("ws_CO_0", 0, Some("UKN1234567")));
     };
     let (given_up, settled, ()) = tokio::join!(wait().within(SECOND).into_future(), wait().into_future(), deliver);
     assert!(given_up.unwrap_err().outcome_unknown());
     assert_eq!(receipt(&settled.unwrap()), Some("UKN1234567"));
     // Nobody waits for the first one any more, so it makes room.
-    inbox.deliver(callback("ws_CO_1", 1032, None));
+    inbox.deliver(&ATTEMPT, callback("ws_CO_1", 1032, None));
     let next = "ws_CO_1".parse().unwrap();
-    let settled = client.wait_for_payment(&merchant, &next).inbox(&inbox).schedule([]).await.unwrap();
+    let settled = client.wait_for_payment(&merchant, &next).inbox(&inbox).at(&ATTEMPT).schedule([]).await.unwrap();
     assert_eq!((failed(&settled), inbox.len()), (StkReason::Cancelled, 1));
 }
 
@@ -328,10 +332,10 @@ async fn many_waits_of_one_payment_are_all_told() {
     let mut waits = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let (client, merchant, id, inbox) = (client.clone(), merchant.clone(), id.clone(), inbox.clone());
-        waits.spawn(async move { client.wait_for_payment(&merchant, &id).inbox(&inbox).await });
+        waits.spawn(async move { client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).await });
     }
     sleep(SECOND).await;
-    inbox.deliver(callback(ID, 0, Some("UKN1234567")));
+    inbox.deliver(&ATTEMPT, callback(ID, 0, Some("UKN1234567")));
     for settled in waits.join_all().await {
         assert_eq!(receipt(&settled.unwrap()), Some("UKN1234567"));
     }
@@ -457,7 +461,7 @@ async fn every_ending_of_the_simulator_is_told_alike_by_callback_and_by_query() 
         let id = push(&simulator, &client, number.parse().unwrap()).await;
         let by_query = client.wait_for_payment(&merchant, &id).await.unwrap();
         assert_eq!((failed(&by_query), by_query.source), (reason, Source::Query), "{number}");
-        let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
+        let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).into_future();
         let by_callback = while_delivering(&simulator, &inbox, wait).await.unwrap();
         assert_eq!((failed(&by_callback), by_callback.source), (reason, Source::Callback), "{number}");
     }
@@ -510,9 +514,9 @@ async fn a_success_without_receipt_is_not_undone_by_a_failure_but_asked_about() 
     {
         let (scripted, inbox) = (Scripted::new([told(0)]), Inbox::new());
         for callback in told_of {
-            inbox.deliver(callback);
+            inbox.deliver(&ATTEMPT, callback);
         }
-        let settled = scripted.client().wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+        let settled = scripted.client().wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).await.unwrap();
         assert_eq!((settled.source, receipt(&settled)), (Source::Query, None));
     }
 }
@@ -522,10 +526,10 @@ async fn a_query_under_way_is_heard_although_a_callback_without_proof_comes() {
     let (scripted, merchant, id, inbox) = (Scripted::new([told(0)]), merchant(), ID.parse().unwrap(), Inbox::new());
     let client = scripted.client();
     client.warm_up().await.unwrap();
-    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
+    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).into_future();
     let deliver = async {
         sleep(15 * SECOND + Duration::from_millis(3)).await;
-        inbox.deliver(callback(ID, 0, None));
+        inbox.deliver(&ATTEMPT, callback(ID, 0, None));
         std::future::pending::<()>().await;
     };
     let started = Instant::now();
@@ -556,9 +560,354 @@ async fn an_inbox_without_memory_still_tells_who_waits() {
     let (inbox, merchant, id) =
         (Inbox::remembering(1, Duration::ZERO), merchant(), ID.parse::<CheckoutRequestId>().unwrap());
     let (client, for_the_wait) = (Scripted::default().client(), inbox.clone());
-    let wait =
-        tokio::spawn(async move { client.wait_for_payment(&merchant, &id).inbox(&for_the_wait).schedule([]).await });
+    let wait = tokio::spawn(async move {
+        client.wait_for_payment(&merchant, &id).inbox(&for_the_wait).at(&ATTEMPT).schedule([]).await
+    });
     tokio::task::yield_now().await;
-    inbox.deliver(callback(ID, 0, Some("UKN1234567")));
+    inbox.deliver(&ATTEMPT, callback(ID, 0, Some("UKN1234567")));
     assert_eq!(receipt(&wait.await.unwrap().unwrap()), Some("UKN1234567"));
+}
+
+/// Callbacks that speak for a payment, and prove none.
+fn unproven() -> [StkCallback; 5] {
+    let date_and_number =
+        r#"{"Name":"TransactionDate","Value":20261006120000},{"Name":"PhoneNumber","Value":254708374149}"#;
+    let items = [
+        (0, String::new()),
+        (0, r#"{"Name":"MpesaReceiptNumber","Value":"UKN12345"},{"Name":"Amount","Value":500}"#.to_owned()),
+        (0, format!(r#"{{"Name":"Amount","Value":500}},{date_and_number}"#)),
+        (1032, r#"{"Name":"MpesaReceiptNumber","Value":"UKN1234567"},{"Name":"Amount","Value":500}"#.to_owned()),
+        (1032, r#"{"Name":"MpesaReceiptNumber","Value":"UKN12345"}"#.to_owned()),
+    ];
+    items.map(|(code, items)| {
+        let body = format!(
+            r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"{ID}","ResultCode":{code},"CallbackMetadata":{{"Item":[{items}]}}}}}}}}"#
+        );
+        StkCallback::parse(body.as_bytes()).unwrap()
+    })
+}
+
+/// The wait of a push whose queries always report this code, while something is delivered: how it ended, and how often
+/// it asked.
+async fn wait_while(code: u64, inbox: &Inbox, deliver: impl Future<Output = ()>) -> (daraja::Result<Settled>, usize) {
+    let scripted = Scripted::new(iter::repeat_with(|| told(code)).take(20));
+    let (client, merchant, id) = (scripted.client(), merchant(), ID.parse().unwrap());
+    let deliver = async {
+        deliver.await;
+        std::future::pending::<()>().await;
+    };
+    let wait = client.wait_for_payment(&merchant, &id).inbox(inbox).at(&ATTEMPT).into_future();
+    let settled = tokio::select! { settled = wait => settled, () = deliver => unreachable!() };
+    (settled, scripted.calls().len())
+}
+
+#[track_caller]
+fn pending(settled: daraja::Result<Settled>) -> StillPending {
+    match settled {
+        Err(Error::StillPending(pending)) => *pending,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn queries_that_report_a_failure_never_overrule_a_callback_that_speaks_for_a_payment() {
+    // Remembered before the wait, before the first query, and between the two that would agree.
+    for delivered_at in [0, 5, 20] {
+        for code in [1, 1032, 1037] {
+            for callback in unproven() {
+                let inbox = Inbox::new();
+                if delivered_at == 0 {
+                    inbox.deliver(&ATTEMPT, callback.clone());
+                }
+                let (settled, asked) = wait_while(code, &inbox, async {
+                    sleep(delivered_at * SECOND).await;
+                    inbox.deliver(&ATTEMPT, callback.clone());
+                })
+                .await;
+                assert!(pending(settled).speaks_for_payment(), "{code} {callback:?}");
+                assert!((8..=10).contains(&asked), "{code} {callback:?}: asked {asked} times");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_callback_that_speaks_for_a_payment_a_query_proves_it_all_the_same() {
+    for callback in unproven() {
+        let scripted = Scripted::new([told(1037), told(1037), told(0)]);
+        let (client, merchant, id, inbox) = (scripted.client(), merchant(), ID.parse().unwrap(), Inbox::new());
+        inbox.deliver(&ATTEMPT, callback);
+        let settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).await.unwrap();
+        assert_eq!((settled.source, receipt(&settled)), (Source::Query, None));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_whose_code_is_unknown_does_not_hinder_queries() {
+    let inbox = Inbox::new();
+    inbox.deliver(&ATTEMPT, callback(ID, 26, None));
+    let (settled, _) = wait_while(1032, &inbox, async {}).await;
+    assert_eq!(failed(&settled.unwrap()), StkReason::Cancelled);
+    let (settled, _) = wait_while(4999, &inbox, async {}).await;
+    assert!(!pending(settled).speaks_for_payment());
+}
+
+/// Delivers a callback in the moment in which the second query is answered.
+#[derive(Debug, Clone)]
+struct Together(Scripted, Inbox);
+
+impl Transport for Together {
+    fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
+        Box::pin(async move {
+            let answer = self.0.call(request).await;
+            if self.0.calls().len() == 2 {
+                self.1.deliver(&ATTEMPT, callback(ID, 0, None));
+            }
+            answer
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_that_comes_together_with_the_second_failure_is_heard_first() {
+    let (scripted, inbox) = (Scripted::new(vec![told(1032); 20]), Inbox::new());
+    let client = scripted.builder().transport(Together(scripted.clone(), inbox.clone())).build().unwrap();
+    let (merchant, id) = (merchant(), ID.parse().unwrap());
+    let schedule = [15 * SECOND, 15 * SECOND, 1_000 * SECOND];
+    let settled = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).schedule(schedule).await;
+    assert!(pending(settled).speaks_for_payment());
+    assert_eq!(scripted.calls().len(), 3, "one more, because of the callback");
+}
+
+#[tokio::test(start_paused = true)]
+async fn you_have_not_been_charged_is_said_only_where_a_callback_proves_it() {
+    let promised = |settled: &Settled| {
+        let Outcome::Failed(failure) = &settled.outcome else { panic!("{settled:?}") };
+        assert!(!failure.reason().customer_message().contains("not been charged"), "{settled:?}");
+        let message = failure.customer_message();
+        let promised = message.contains("You have not been charged");
+        // Without it the customer learns what to look at before paying again.
+        assert!(promised || message.contains("Check your M-PESA SMS first"), "{message}");
+        promised
+    };
+    for (code, is_proved) in [(1, true), (17, true), (1019, true), (1032, true), (1037, false), (2001, true)] {
+        let inbox = Inbox::new();
+        let (by_query, _) = wait_while(code, &inbox, async {}).await;
+        assert!(!promised(&by_query.unwrap()), "{code} by query");
+        inbox.deliver(&ATTEMPT, callback(ID, code, None));
+        let (by_callback, asked) = wait_while(code, &inbox, async {}).await;
+        assert_eq!((promised(&by_callback.unwrap()), asked), (is_proved, 0), "{code} by callback");
+    }
+}
+
+fn elsewhere() -> Reference {
+    "attempt-of-october".parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_at_the_url_of_one_attempt_does_not_pay_another() {
+    // Any address may post: only the signed URL counts, and one of a month ago stood in the log of a proxy.
+    let (receiver, inbox) = (RECEIVER.clone().sources(Sources::anyone()), Inbox::new());
+    let leaked = receiver.urls().stk(&elsewhere());
+    let forged = format!(
+        r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"{ID}","ResultCode":0,"CallbackMetadata":{{"Item":[{{"Name":"Amount","Value":50000}},{{"Name":"MpesaReceiptNumber","Value":"UKN1234567"}}]}}}}}}}}"#
+    );
+    let stranger: IpAddr = "203.0.113.7".parse().unwrap();
+    let (reference, event) = receiver.accept(Delivery::new(stranger, leaked.path(), forged.as_bytes())).unwrap();
+    inbox.deliver(&reference, event);
+    let (settled, asked) = wait_while(4999, &inbox, async {}).await;
+    assert!(pending(settled).speaks_for_payment());
+    assert!(asked > 1, "Daraja was asked");
+}
+
+/// Delivers something that this wait must not believe.
+type Deliver = fn(&Inbox, StkCallback);
+
+const HINTS: [Deliver; 2] =
+    [|inbox, callback| inbox.hint(callback), |inbox, callback| inbox.deliver(&elsewhere(), callback)];
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_makes_the_wait_ask_at_once_and_a_query_settles_without_the_hints_receipt() {
+    for deliver in HINTS {
+        for delivered_at in [0, 5] {
+            let inbox = Inbox::new();
+            let hint = || deliver(&inbox, callback(ID, 0, Some("UKN1234567")));
+            if delivered_at == 0 {
+                hint();
+            }
+            let started = Instant::now();
+            let (settled, asked) = wait_while(0, &inbox, async {
+                sleep(delivered_at * SECOND).await;
+                hint();
+            })
+            .await;
+            let settled = settled.unwrap();
+            assert_eq!((settled.source, receipt(&settled), asked), (Source::Query, None, 1));
+            assert_eq!(started.elapsed().as_secs(), u64::from(delivered_at));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_of_a_payment_keeps_queries_from_proving_a_failure_and_a_hint_of_a_failure_does_not() {
+    for deliver in HINTS {
+        for code in [1, 1032, 1037] {
+            let inbox = Inbox::new();
+            deliver(&inbox, callback(ID, 0, Some("UKN1234567")));
+            let (settled, _) = wait_while(code, &inbox, async {}).await;
+            assert!(pending(settled).speaks_for_payment());
+
+            let inbox = Inbox::new();
+            deliver(&inbox, callback(ID, code, None));
+            let (settled, asked) = wait_while(code, &inbox, async {}).await;
+            let settled = settled.unwrap();
+            assert_eq!((settled.source, asked), (Source::Query, 2), "a hint of a failure settles nothing itself");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_at_the_waits_own_reference_settles_whatever_was_hinted() {
+    for deliver in HINTS {
+        for hint in [callback(ID, 0, Some("UKN7654321")), callback(ID, 0, None), callback(ID, 1032, None)] {
+            let inbox = Inbox::new();
+            deliver(&inbox, hint);
+            let (settled, _) = wait_while(4999, &inbox, async {
+                sleep(5 * SECOND).await;
+                inbox.deliver(&ATTEMPT, callback(ID, 0, Some("UKN1234567")));
+            })
+            .await;
+            let settled = settled.unwrap();
+            assert_eq!((settled.source, receipt(&settled)), (Source::Callback, Some("UKN1234567")));
+
+            // Neither takes the place of the other, in whatever order they come.
+            let (settled, asked) = wait_while(4999, &inbox, async {}).await;
+            assert_eq!((receipt(&settled.unwrap()), asked), (Some("UKN1234567"), 0));
+            deliver(&inbox, callback(ID, 0, Some("UKN7654321")));
+            let (settled, _) = wait_while(4999, &inbox, async {}).await;
+            assert_eq!(receipt(&settled.unwrap()), Some("UKN1234567"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_at_the_waits_own_reference_settles_although_another_url_reported_a_payment() {
+    let inbox = Inbox::new();
+    inbox.deliver(&elsewhere(), callback(ID, 0, Some("UKN7654321")));
+    inbox.deliver(&ATTEMPT, callback(ID, 1032, None));
+    assert_eq!(inbox.len(), 2);
+    let (settled, asked) = wait_while(4999, &inbox, async {}).await;
+    let settled = settled.unwrap();
+    assert_eq!((failed(&settled), settled.source, asked), (StkReason::Cancelled, Source::Callback, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_reference_of_its_own_a_wait_takes_everything_as_a_hint() {
+    let (scripted, merchant, id, inbox) = (Scripted::new([told(0)]), merchant(), ID.parse().unwrap(), Inbox::new());
+    inbox.deliver(&ATTEMPT, callback(ID, 0, Some("UKN1234567")));
+    let settled = scripted.client().wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+    assert_eq!((settled.source, receipt(&settled)), (Source::Query, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_at_the_waits_own_reference_that_names_another_push_changes_nothing() {
+    let inbox = Inbox::new();
+    let (settled, asked) = wait_while(1032, &inbox, async {
+        inbox.deliver(&ATTEMPT, callback("ws_CO_other", 0, Some("UKN1234567")));
+    })
+    .await;
+    assert_eq!((failed(&settled.unwrap()), asked), (StkReason::Cancelled, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_during_a_query_makes_the_wait_ask_again_as_soon_as_the_budget_allows() {
+    for deliver in HINTS {
+        let late = Step::AnswerLate(3 * SECOND, 200, "{".to_owned());
+        let scripted = Scripted::new([late, told(0)]);
+        let (client, merchant, id, inbox) = (scripted.client(), merchant(), ID.parse().unwrap(), Inbox::new());
+        client.warm_up().await.unwrap();
+        let hint = async {
+            sleep(16 * SECOND).await;
+            deliver(&inbox, callback(ID, 0, Some("UKN1234567")));
+            std::future::pending::<()>().await;
+        };
+        let schedule = [15 * SECOND, 100 * SECOND];
+        let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).schedule(schedule).into_future();
+        let started = Instant::now();
+        let settled = tokio::select! { settled = wait => settled.unwrap(), () = hint => unreachable!() };
+        assert_eq!((settled.source, receipt(&settled)), (Source::Query, None));
+        // The query of 15 s is not given up; the next one is due 13 s after it.
+        assert_eq!((started.elapsed().as_secs(), scripted.calls().len()), (28, 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_that_is_overdue_keeps_its_place_in_the_queue_when_a_hint_comes() {
+    let id = |number: u32| -> CheckoutRequestId { format!("ws_CO_{number}").parse().unwrap() };
+    let scripted = Scripted::new(vec![refusal(500, "500.001.1001", "The transaction is being processed"); 3]);
+    let (client, merchant, inbox) = (scripted.client(), merchant(), Inbox::new());
+    let wait = |number: u32| {
+        let (client, merchant, inbox) = (client.clone(), merchant.clone(), inbox.clone());
+        async move {
+            let once = [SECOND * number];
+            let id = id(number);
+            let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).schedule(once);
+            wait.within(60 * SECOND).await
+        }
+    };
+    let hint = async {
+        // The first was asked at 1 s, so the others wait for their turn until 14 s.
+        sleep(10 * SECOND).await;
+        inbox.hint(callback("ws_CO_2", 1032, None));
+    };
+    let (first, second, third, ()) = tokio::join!(wait(1), wait(2), wait(3), hint);
+    assert!([first, second, third].into_iter().all(|settled| settled.unwrap_err().outcome_unknown()));
+    let asked: Vec<String> = scripted
+        .calls()
+        .iter()
+        .map(|call| serde_json::from_slice::<serde_json::Value>(call.body()).unwrap()["CheckoutRequestID"].to_string())
+        .collect();
+    assert_eq!(asked, [r#""ws_CO_1""#, r#""ws_CO_2""#, r#""ws_CO_3""#]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_hints_make_no_storm_of_queries() {
+    let inbox = Inbox::new();
+    let (settled, asked) = wait_while(4999, &inbox, async {
+        for number in 0..1_000 {
+            sleep(Duration::from_millis(50)).await;
+            let outcome = [(26, None), (1032, None), (0, None), (0, Some("UKN1234567"))][number % 4];
+            let reference = format!("attempt-of-{}", number % 10).parse().unwrap();
+            inbox.hint(callback(ID, outcome.0, outcome.1));
+            inbox.deliver(&reference, callback(ID, outcome.0, outcome.1));
+        }
+    })
+    .await;
+    assert!(pending(settled).speaks_for_payment());
+    // One every 13 s at most, in 120 s.
+    assert!(asked <= 10, "asked {asked} times");
+    assert_eq!(inbox.len(), 11, "one of each reference, and one without");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inbox_counts_and_forgets_the_callbacks_of_one_push_one_by_one() {
+    let inbox = Inbox::remembering(3, 60 * SECOND);
+    let reference = |number: u32| format!("attempt-of-{number}").parse::<Reference>().unwrap();
+    for number in 0..5 {
+        inbox.deliver(&reference(number), callback(ID, 1032, None));
+    }
+    assert_eq!(inbox.len(), 3);
+    sleep(30 * SECOND).await;
+    inbox.deliver(&reference(4), callback(ID, 0, None));
+    sleep(31 * SECOND).await;
+    inbox.hint(callback("ws_CO_other", 1032, None));
+    assert_eq!(inbox.len(), 2, "what is younger than a minute stays");
+    // What is waited for is kept, and forgotten by its age again when the wait is over.
+    let merchant = merchant();
+    let (client, id) = (Scripted::new([told(4999)]).client(), ID.parse().unwrap());
+    let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).schedule([]).within(60 * SECOND);
+    assert!(tokio::time::timeout(SECOND, wait.into_future()).await.is_err());
+    sleep(61 * SECOND).await;
+    inbox.hint(callback("ws_CO_third", 1032, None));
+    assert_eq!(inbox.len(), 1);
 }

@@ -179,7 +179,8 @@ async fn ask_once_more(shop: &Shop, shelf: &mut Shelf) {
         let Some(id) = &attempt.id else { continue };
         let payer = attempt.payer.parse().expect("a number");
         let amount = daraja::Shillings::new(attempt.amount).expect("an amount");
-        attempt.belief = shop.settle(&id.parse().expect("an id"), payer, amount).await;
+        let reference = attempt.reference.parse().expect("a reference");
+        attempt.belief = shop.settle(&id.parse().expect("an id"), &reference, payer, amount).await;
     }
 }
 

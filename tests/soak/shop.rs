@@ -135,9 +135,8 @@ impl Shop {
         if let Some(Err(mismatch)) = row.asked.as_ref().map(|asked| event.expect(asked)) {
             self.book.wrong(format!("{reference}: {mismatch}"));
         }
-        drop(row.post.send((reference, event.clone())));
-        drop(open);
-        self.inbox.deliver(event);
+        self.inbox.deliver(&reference, event.clone());
+        drop(row.post.send((reference, event)));
     }
 
     /// Serves one customer after the other until the shop closes.
@@ -167,7 +166,7 @@ impl Shop {
         let reference = mailbox.open('A', Some(Expected::new(amount).payer(payer)));
         let account = reference.as_str().parse().expect("ten characters");
         let push = StkPush::new(&self.merchant, payer, amount, account, self.urls().stk(&reference));
-        let (id, belief) = self.collect(&push, &mut mailbox, dice).await;
+        let (id, belief) = self.collect(&push, &reference, &mut mailbox, dice).await;
         let (reference, payer, amount) = (reference.as_str().to_owned(), payer.to_string(), amount.get());
         let id = id.map(|id| id.as_str().to_owned());
         Attempt { order, reference, payer, amount, id, belief }
@@ -176,6 +175,7 @@ impl Shop {
     async fn collect(
         &self,
         push: &StkPush,
+        reference: &Reference,
         mailbox: &mut Mailbox<'_>,
         dice: &mut Dice,
     ) -> (Option<CheckoutRequestId>, Belief) {
@@ -189,13 +189,19 @@ impl Shop {
                 _ => return (None, Belief::Unknown),
             },
         };
-        let belief = self.settle(&id, push.payer(), push.amount()).await;
+        let belief = self.settle(&id, reference, push.payer(), push.amount()).await;
         (Some(id), belief)
     }
 
-    pub(crate) async fn settle(&self, id: &CheckoutRequestId, payer: Msisdn, amount: Shillings) -> Belief {
+    pub(crate) async fn settle(
+        &self,
+        id: &CheckoutRequestId,
+        reference: &Reference,
+        payer: Msisdn,
+        amount: Shillings,
+    ) -> Belief {
         const SOON: Duration = Duration::from_millis(300);
-        let wait = self.client.wait_for_payment(&self.merchant, id).inbox(&self.inbox);
+        let wait = self.client.wait_for_payment(&self.merchant, id).inbox(&self.inbox).at(reference);
         let wait = wait.schedule(std::iter::repeat(SOON)).confirm_after(SOON).within(Duration::from_secs(10));
         match wait.await {
             Ok(settled) => match settled.outcome {

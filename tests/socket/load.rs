@@ -1,12 +1,16 @@
 //! Ten thousand customers pay over loopback sockets, sixty-four at a time.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use daraja::{
     Client, Merchant, Msisdn, Shillings, StkCallback, StkPush,
     simulator::{Route, Simulator},
     stk::Outcome,
-    webhook::Inbox,
+    webhook::{Inbox, Reference},
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -20,6 +24,9 @@ use crate::tools::message;
 const CUSTOMERS: usize = 10_000;
 const AT_A_TIME: usize = 64;
 
+/// All of them post to one URL here: the outcomes are told apart by their ids.
+static ATTEMPT: LazyLock<Reference> = LazyLock::new(|| "attempt-1".parse().expect("a reference"));
+
 /// A shop's callback route: it reads, acknowledges and hands over.
 async fn receive(listener: TcpListener, inbox: Inbox) {
     let mut connections = JoinSet::new();
@@ -32,7 +39,7 @@ async fn take_callbacks(mut stream: TcpStream, inbox: Inbox) {
     const ACK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 38\r\n\r\n{\"ResultCode\":0,\"ResultDesc\":\"Accepted\"}";
     let mut rest = Vec::new();
     while let Some(request) = message::read(&mut stream, &mut rest).await {
-        inbox.deliver(StkCallback::parse(request.body()).expect("a callback"));
+        inbox.deliver(&ATTEMPT, StkCallback::parse(request.body()).expect("a callback"));
         stream.write_all(ACK).await.expect("the simulator reads");
     }
 }
@@ -48,7 +55,7 @@ async fn checkout(
     let reference = "INV-001".parse().expect("a reference");
     let push = StkPush::new(merchant, payer, Shillings::new(10).expect("an amount"), reference, callback_url);
     let accepted = client.send(&push).await.expect("accepted");
-    let wait = client.wait_for_payment(merchant, &accepted.checkout_request_id).inbox(inbox).schedule([]);
+    let wait = client.wait_for_payment(merchant, &accepted.checkout_request_id).inbox(inbox).at(&ATTEMPT).schedule([]);
     let settled = wait.await.expect("settled");
     assert_eq!(settled.checkout_request_id, accepted.checkout_request_id);
     let Outcome::Paid(payment) = settled.outcome else { panic!("{payer:?} approves") };

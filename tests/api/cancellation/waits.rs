@@ -9,6 +9,7 @@ use super::{
     dropped_at, living_tasks,
     world::{Shared::Alone, World},
 };
+use crate::support::ATTEMPT;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -25,7 +26,7 @@ async fn a_wait_that_is_dropped_anywhere_is_taken_up_again_and_delays_no_other()
         let (first, second) = (rung(&world, 2).await, rung(&world, 3).await);
         let fast = || iter::once(5 * SECOND).chain(iter::repeat(15 * SECOND));
         let wait = |id| world.client.wait_for_payment(&merchant, id).schedule(fast()).into_future();
-        let dropped = world.client.wait_for_payment(&merchant, &first).inbox(&inbox).schedule(fast());
+        let dropped = world.client.wait_for_payment(&merchant, &first).inbox(&inbox).at(&ATTEMPT).schedule(fast());
         let ended = dropped_at(point, dropped.into_future()).await;
         assert!(format!("{inbox:?}").contains("listeners: {}"), "dropped at {point}: {inbox:?}");
 
@@ -50,7 +51,7 @@ async fn a_hundred_waits_that_are_dropped_give_their_places_in_the_queue_away() 
     let merchant = world.simulator.merchant();
     let id = rung(&world, 0).await;
     for _ in 0..100 {
-        let wait = world.client.wait_for_payment(&merchant, &id).inbox(&inbox).schedule([Duration::ZERO]);
+        let wait = world.client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).schedule([Duration::ZERO]);
         assert!(timeout(Duration::ZERO, wait.into_future()).await.is_err());
     }
     assert!(format!("{inbox:?}").contains("listeners: {}"), "{inbox:?}");
@@ -93,17 +94,17 @@ async fn a_callback_is_kept_for_whoever_waits_after_a_wait_that_was_dropped() {
     // Before the callback comes, and behind it, with the waker told and the future not polled again.
     for delivered_before in [false, true] {
         let inbox = Inbox::new();
-        let deliver = || inbox.deliver(StkCallback::parse(body).unwrap());
+        let deliver = || inbox.deliver(&ATTEMPT, StkCallback::parse(body).unwrap());
         if delivered_before {
             deliver();
-            drop(world.client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future());
+            drop(world.client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).into_future());
         } else {
-            let mut wait = world.client.wait_for_payment(&merchant, &id).inbox(&inbox).into_future();
+            let mut wait = world.client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).into_future();
             assert!(timeout(SECOND, &mut wait).await.is_err());
             deliver();
             drop(wait);
         }
-        let settled = world.client.wait_for_payment(&merchant, &id).inbox(&inbox).await.unwrap();
+        let settled = world.client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&ATTEMPT).await.unwrap();
         assert!(matches!(settled.outcome, Outcome::Paid(_)));
     }
 }

@@ -1,0 +1,77 @@
+//! How a payment ended, whichever of callback and query proved it.
+
+use super::{
+    callback::{StkCallback, StkOutcome, StkPayment},
+    failure::{Source, StkFailure},
+};
+use crate::{CheckoutRequestId, Kes, Msisdn, ReceiptNumber, Timestamp};
+
+/// A payment whose end is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settled {
+    /// Which push it was.
+    pub checkout_request_id: CheckoutRequestId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Who told.
+    pub source: Source,
+}
+
+/// How a payment ended. There is no third way, so a `match` needs no other arm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The money came in.
+    Paid(Payment),
+    /// No money came in.
+    Failed(StkFailure),
+}
+
+/// Money that came in. A query proves a payment but names neither receipt nor amount nor payer: these are `None` until
+/// the callback brings them, see [`Settled::attach`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Payment {
+    /// M-PESA's receipt.
+    pub receipt: Option<ReceiptNumber>,
+    /// What was paid. Compare it with what was asked.
+    pub amount: Option<Kes>,
+    /// Who paid.
+    pub payer: Option<Msisdn>,
+    /// When it was paid.
+    pub completed_at: Option<Timestamp>,
+}
+
+impl Settled {
+    /// Takes the receipt from a callback that came after a query had settled the payment. Nothing is settled again:
+    /// a failure stays a failure here, and a callback about another payment changes nothing.
+    ///
+    /// Answers whether the callback brought something new. A success that comes after a *failure* is not attached: it is
+    /// money received all the same, so record it and refund it or deliver.
+    ///
+    /// ```
+    /// # use daraja::{stk::Settled, StkCallback};
+    /// fn on_late_callback(settled: &mut Settled, callback: &StkCallback) {
+    ///     if settled.attach(callback) {
+    ///         // store settled.outcome's receipt with the order that is already paid
+    ///     }
+    /// }
+    /// ```
+    pub fn attach(&mut self, callback: &StkCallback) -> bool {
+        let (Outcome::Paid(payment), StkOutcome::Paid(told)) = (&mut self.outcome, &callback.outcome) else {
+            return false;
+        };
+        if callback.checkout_request_id != self.checkout_request_id || payment.receipt.is_some() {
+            return false;
+        }
+        *payment = Payment::from(told.clone());
+        true
+    }
+}
+
+impl From<StkPayment> for Payment {
+    fn from(told: StkPayment) -> Self {
+        let StkPayment { receipt, amount, payer, completed_at } = told;
+        Self { receipt: Some(receipt), amount, payer, completed_at }
+    }
+}
