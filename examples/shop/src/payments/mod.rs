@@ -32,8 +32,9 @@ pub(crate) use view::{NextStep, PaymentState, Status, status_of};
 /// No push takes longer: one that is still being sent after this was interrupted, in milliseconds.
 pub(crate) const LONGEST_PUSH: i64 = 120_000;
 
-/// The reason of a failure: another prompt was open on the phone. Daraja tells it as a refusal, or in a callback.
-const SUBSCRIBER_BUSY: &str = "subscriber_busy";
+/// The reason of a push that was refused: another request was open on the phone. A callback's own word for a push that was
+/// taken and met another one is `subscriber_busy`.
+const PHONE_BUSY: &str = "phone_busy";
 
 /// A row of the table `payments`.
 #[derive(Debug, Clone, FromRow)]

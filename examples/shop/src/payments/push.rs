@@ -5,7 +5,7 @@ use std::time::Duration;
 use daraja::{Error, Result, StkAccepted, error::ApiError};
 use tokio::time::sleep;
 
-use super::{Payment, SUBSCRIBER_BUSY, find, lock};
+use super::{PHONE_BUSY, Payment, find, lock};
 use crate::{
     app::App,
     db::{Tx, millis, now},
@@ -93,8 +93,9 @@ async fn refuse(tx: &mut Tx, payment: &Payment, error: &Error) -> sqlx::Result<(
     }
     let (reason, message, advice, pause) = if error.api().is_some_and(ApiError::is_subscriber_busy) {
         // That one may be for this very order, and may be paid: nothing is said of what was charged.
-        let message = "There is already a request on this phone: answer or cancel it first. No other one was sent.";
-        (SUBSCRIBER_BUSY, message, "retry", WHILE_BUSY)
+        let message =
+            "There is already a request on this phone: answer or cancel it first. No second request was sent.";
+        (PHONE_BUSY, message, "retry", WHILE_BUSY)
     } else if error.is_retryable() {
         let message = "M-PESA could not be reached. Nothing was charged: try again in a moment.";
         ("not_sent", message, "retry", Duration::ZERO)

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Payment, PaymentState, SUBSCRIBER_BUSY, Started, Status, current, initiate,
+    PHONE_BUSY, Payment, PaymentState, Started, Status, current, initiate,
     receipts::{self, ConfirmedReceipt, EnteredReceipt, NewReceipt},
     refresh, status_of,
 };
@@ -145,7 +145,7 @@ fn initiated(payment: &Payment, is_new: bool) -> Answer<Initiated> {
             let message = message.unwrap_or_default();
             return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "MPESA_UNREACHABLE", message).retry_after(10));
         }
-        ("settled", _) if payment.reason.as_deref() == Some(SUBSCRIBER_BUSY) => {
+        ("settled", _) if payment.reason.as_deref() == Some(PHONE_BUSY) => {
             return Err(Failure::conflict("PHONE_BUSY", message.unwrap_or_default()).retry_after(payment.pause()));
         }
         ("settled", _) if payment.reason.as_deref() == Some("refused") => {

@@ -113,6 +113,7 @@ async fn every_reason_has_words_and_a_safe_next_step() {
         ("254700000001", "insufficient_funds", "ask_customer"),
         ("254700000037", "no_response", "wait"),
         ("254700000017", "too_soon", "wait"),
+        ("254700000010", "subscriber_busy", "wait"),
         ("254700000020", "wrong_pin", "pay"),
         ("254700000086", "pin_locked", "ask_customer"),
     ] {
@@ -307,7 +308,7 @@ async fn a_phone_with_an_open_request_is_told_so_and_asked_again_after_a_pause()
     // No loop: the pause of a minute counts.
     shop.pay(&token, &second, PHONE).await.fails(409, "TOO_SOON");
     let state = shop.verify(&token, &second).await;
-    assert_eq!((&state["reason"], &state["next_step"]), (&json!("subscriber_busy"), &json!("wait")));
+    assert_eq!((&state["reason"], &state["next_step"]), (&json!("phone_busy"), &json!("wait")));
     let browser = Browser::log_in(shop, "amina@shop.example", ADMIN.1).await;
     let page = browser.get(&format!("/orders/{second}")).await.body;
     let button = page.split("id=\"pay\"").nth(1).expect("a button").split('>').next().unwrap();
