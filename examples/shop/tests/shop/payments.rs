@@ -113,7 +113,7 @@ async fn every_reason_has_words_and_a_safe_next_step() {
         ("254700000001", "insufficient_funds", "ask_customer"),
         ("254700000037", "no_response", "wait"),
         ("254700000017", "too_soon", "wait"),
-        ("254700000010", "subscriber_busy", "wait"),
+        ("254700000011", "subscriber_busy", "wait"),
         ("254700000020", "wrong_pin", "pay"),
         ("254700000086", "pin_locked", "ask_customer"),
     ] {
