@@ -255,9 +255,20 @@ impl Course {
             LEAST_ATTEMPT.min(time.call.checked_div(4).unwrap_or_default())
         };
         let pause = policy.first_pause;
-        let (attempt, began) = (1, started);
-        let (unknown_since, renewals, last) = (None, 0, None);
-        Self { repeat, not_after, policy, time, started, least, attempt, pause, began, unknown_since, renewals, last }
+        Self {
+            repeat,
+            not_after,
+            policy,
+            time,
+            started,
+            least,
+            attempt: 1,
+            pause,
+            began: started,
+            unknown_since: None,
+            renewals: 0,
+            last: None,
+        }
     }
 
     /// Begins an attempt: gives the time that it may take, or the error that ends the call. A program can stand still

@@ -27,6 +27,11 @@ mod file;
 /// queue timeouts, which can echo a credential, only the ids are kept. It only grows, and what is known again is held in
 /// memory, about 200 bytes an event: begin a new one now and then, when nothing is unfinished.
 ///
+/// **Nobody but this program may move, cut or delete the file while it is open**, not even `logrotate`: the journal does not
+/// look after it, so [`store`](Self::store) would go on to say that an event is on the disk, Daraja would get its answer, and
+/// after the next start the event would be gone. To begin a new file, stop the program first. Two programs on one file are
+/// both told that their events are stored, and neither starts again until a person has put the file right.
+///
 /// ```
 /// use daraja::webhook::{Event, Finished, Journal};
 ///

@@ -250,7 +250,7 @@ impl Walk<'_> {
             if history.len() == depth {
                 continue;
             }
-            for event in self.events(&books) {
+            for event in Self::events(&books) {
                 let (mut payout, mut books) = (payout.clone(), books.clone());
                 let history: Vec<_> = history.iter().copied().chain([event]).collect();
                 let mut wrong = Vec::new();
@@ -271,7 +271,7 @@ impl Walk<'_> {
         (seen.len(), complaints)
     }
 
-    fn events(&self, books: &Books) -> Vec<Event> {
+    fn events(books: &Books) -> Vec<Event> {
         use Event::*;
         let mut events = vec![Begin, Pass(20), Pass(130), Pass(700), Ask];
         if !books.is_set_back {
@@ -320,16 +320,16 @@ impl Walk<'_> {
             },
             Event::Answered(number) => {
                 books.is_answered = true;
-                self.sent(number, &self.outcomes.answered, payout, books);
+                sent(number, &self.outcomes.answered, payout, books);
             }
-            Event::AnsweredWithoutIds(number) => self.sent(number, &self.outcomes.without_ids, payout, books),
-            Event::AnswerLost(number) => self.sent(number, &self.outcomes.lost, payout, books),
-            Event::AlreadyAccepted(number) => self.sent(number, &self.outcomes.already, payout, books),
-            Event::Duplicate(number) => self.sent(number, &self.outcomes.duplicate, payout, books),
-            Event::Throttled(number) => self.sent(number, &self.outcomes.throttled, payout, books),
-            Event::NotConnected(number) => self.sent(number, &self.outcomes.not_connected, payout, books),
-            Event::Refused(number) => self.sent(number, &self.outcomes.refused, payout, books),
-            Event::TooLate(number) => self.sent(number, &self.outcomes.too_late, payout, books),
+            Event::AnsweredWithoutIds(number) => sent(number, &self.outcomes.without_ids, payout, books),
+            Event::AnswerLost(number) => sent(number, &self.outcomes.lost, payout, books),
+            Event::AlreadyAccepted(number) => sent(number, &self.outcomes.already, payout, books),
+            Event::Duplicate(number) => sent(number, &self.outcomes.duplicate, payout, books),
+            Event::Throttled(number) => sent(number, &self.outcomes.throttled, payout, books),
+            Event::NotConnected(number) => sent(number, &self.outcomes.not_connected, payout, books),
+            Event::Refused(number) => sent(number, &self.outcomes.refused, payout, books),
+            Event::TooLate(number) => sent(number, &self.outcomes.too_late, payout, books),
             Event::Result => {
                 taken("the result", payout.take_result(&posts.result, now), wrong);
                 books.is_told = true;
@@ -393,12 +393,6 @@ impl Walk<'_> {
         }
     }
 
-    fn sent(&self, number: usize, outcome: &Result<B2cAccepted>, payout: &mut Payout, books: &mut Books) {
-        payout.sent(outcome, books.now());
-        // What was lost on the way there is gone; what was not, too.
-        books.sendings.remove(number);
-    }
-
     fn check(&self, payout: &Payout, books: &Books, wrong: &mut Vec<String>) {
         let (state, is_there) = (payout.state(), !books.payments.is_empty());
         if books.payments.len() > 1 {
@@ -426,9 +420,13 @@ impl Walk<'_> {
 }
 
 fn taken(what: &str, outcome: std::result::Result<(), daraja::error::Invalid>, wrong: &mut Vec<String>) {
-    if outcome.is_err() {
-        wrong.push(format!("{what} was refused"));
-    }
+    wrong.extend(outcome.err().map(|error| format!("{what} was refused: {error}")));
+}
+
+/// The sending is over: the program has the outcome of its call.
+fn sent(number: usize, outcome: &Result<B2cAccepted>, payout: &mut Payout, books: &mut Books) {
+    payout.sent(outcome, books.now());
+    books.sendings.remove(number);
 }
 
 fn word(state: &PayoutState) -> &'static str {
@@ -447,7 +445,7 @@ fn word(state: &PayoutState) -> &'static str {
 #[tokio::test(start_paused = true)]
 async fn no_history_of_a_payout_pays_twice_or_believes_what_is_not_so() {
     let depth = std::env::var("DARAJA_WALK_DEPTH").ok().and_then(|depth| depth.parse().ok()).unwrap_or(DEPTH);
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for product in [Version3, Version1, Pochi, Checked] {
         let outcomes = Outcomes::of(product).await;
         assert!(outcomes.too_late.as_ref().is_err_and(daraja::Error::is_retryable), "{:?}", outcomes.too_late);
@@ -459,11 +457,11 @@ async fn no_history_of_a_payout_pays_twice_or_believes_what_is_not_so() {
             std::io::stderr().write_all(line.as_bytes()).unwrap();
             assert!(states > 100, "it goes nowhere: {line}");
             for (what, (times, history)) in complaints {
-                wrong += &format!("{product:?}, {workers} workers: {what}, {times} times, first by {history:?}\n");
+                wrong.push(format!("{product:?}, {workers} workers: {what}, {times} times, first by {history:?}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "\n{wrong}");
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
 /// The books see a mistake: a Daraja that forgets ids sooner than the payout says.

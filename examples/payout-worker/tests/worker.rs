@@ -131,7 +131,7 @@ async fn a_program_that_dies_while_it_sends_goes_on_from_the_book() {
     let (folder, simulator) = (tempfile::tempdir().unwrap(), Simulator::new());
     let worker = program(&simulator, folder.path());
     add(&worker, &simulator);
-    simulator.fault(Route::B2c, Fault::Slow(Duration::from_secs(60)));
+    simulator.fault(Route::B2c, Fault::Slow(Duration::from_mins(1)));
     assert!(timeout(Duration::from_secs(3), worker.step(&id())).await.is_err(), "it dies in the middle");
     drop(worker);
     let worker = program(&simulator, folder.path());
@@ -148,7 +148,7 @@ async fn two_workers_at_once_send_once() {
     add(&one, &simulator);
     let id = id();
     let (first, second) = tokio::join!(one.step(&id), other.step(&id));
-    (first.unwrap(), second.unwrap());
+    first.and(second).unwrap();
     assert_eq!(simulator.calls(Route::B2c), 1);
     route(&other, &simulator.next_result().await);
     assert_paid_once(&one, &simulator);

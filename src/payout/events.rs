@@ -1,0 +1,341 @@
+//! What happens to a payout: answers, results, the status of its transaction, queue timeouts.
+
+use std::time::Duration;
+
+use super::{Contradiction, LONGEST_ASK_PAUSE, Payout, PayoutState, Unplaced};
+use crate::{
+    ConversationId, Error, Kes, OriginatorConversationId, Party, QueueTimeout, ReceiptNumber, Result, StatusOutcome,
+    Timestamp, Transaction, TransactionState, TransactionStatusResult,
+    b2c::{B2cAccepted, B2cFailure, B2cOutcome, B2cPayout, B2cResult},
+    code::Why,
+    error::{ApiError, Invalid},
+    initiated::{Accepted, RequestPurpose},
+};
+
+/// Before the same payment is sent again; doubled each time.
+const SEND_PAUSE: Duration = Duration::from_secs(15);
+const LONGEST_SEND_PAUSE: Duration = Duration::from_secs(240);
+/// Before Daraja is asked, and asked again; doubled each time. An answer has been seen to take a minute and a half.
+const ASK_PAUSE: Duration = Duration::from_secs(120);
+/// As much as two clocks can be apart that are meant to agree, their time zones included.
+const SKEW: Duration = Duration::from_secs(86_400);
+/// Reports that are kept while it is not known what they are about.
+const MOST_UNPLACED: usize = 8;
+
+impl Payout {
+    /// Takes what sending the [`Dispatch`] came to.
+    pub fn sent(&mut self, outcome: &Result<B2cAccepted>, now: Timestamp) {
+        self.look_at(now);
+        match outcome {
+            Ok(accepted) => {
+                self.is_taken();
+                if let B2cAccepted::Accepted(accepted) = accepted {
+                    self.conversation_id.clone_from(&accepted.conversation_id);
+                    self.given_id.clone_from(&accepted.originator_conversation_id);
+                }
+                self.enter(PayoutState::Accepted, now.after(ASK_PAUSE));
+                self.place(now);
+            }
+            Err(error) => self.not_sent(error, now),
+        }
+    }
+
+    fn not_sent(&mut self, error: &Error, now: Timestamp) {
+        let is_duplicate = error.api().is_some_and(ApiError::is_duplicate);
+        // The id was used before: for this payment, or for another one. Only Daraja can tell.
+        self.is_known |= is_duplicate;
+        self.may_be_done |= is_duplicate || error.outcome_unknown();
+        let pause = doubled(SEND_PAUSE, self.sends, LONGEST_SEND_PAUSE).max(error.retry_after().unwrap_or_default());
+        let pause = pause.min(LONGEST_ASK_PAUSE);
+        self.sends = self.sends.saturating_add(1);
+        if self.may_be_done {
+            let pause = if is_duplicate { Duration::ZERO } else { pause };
+            return self.enter(PayoutState::Unknown, now.after(pause));
+        }
+        self.first_sent_at = None;
+        // No token, or one that Daraja refused: that says nothing about the payment.
+        let is_of_the_app = matches!(error, Error::Token(_)) || error.api().is_some_and(ApiError::is_token_refused);
+        if error.is_retryable() || is_of_the_app {
+            self.enter(PayoutState::Created, now.after(pause));
+        } else {
+            self.enter(PayoutState::Refused(error.to_string().into()), now);
+        }
+    }
+
+    /// Takes what sending the [status query](Self::status_query) came to.
+    pub fn asked(&mut self, outcome: &Result<Accepted>, now: Timestamp) {
+        self.look_at(now);
+        if let Ok(accepted) = outcome {
+            self.question.clone_from(&accepted.conversation_id);
+            self.asked_by = if self.known_id().is_some() { None } else { self.reported_id().cloned() };
+        }
+        let asked_to_wait = outcome.as_ref().err().and_then(Error::retry_after).unwrap_or_default();
+        let pause = doubled(ASK_PAUSE, self.asks, LONGEST_ASK_PAUSE).max(asked_to_wait).min(LONGEST_ASK_PAUSE);
+        self.asks = self.asks.saturating_add(1);
+        self.due = Some(now.after(pause));
+    }
+
+    /// Takes a result that came to the URL of this payout.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] if it names another payment. Then nothing is changed.
+    pub fn take_result(&mut self, result: &B2cResult, now: Timestamp) -> Result<(), Invalid> {
+        self.check_ids("result", result.originator_conversation_id.as_ref(), result.conversation_id.as_ref())?;
+        if result.conversation_id.is_some() && result.conversation_id == self.question {
+            return Err(Invalid::new("result", "it is about the question, not the payment; nothing was changed"));
+        }
+        self.look_at(now);
+        if self.knows_no_id() {
+            // By the URL alone: it may be another payment's.
+            self.keep(Unplaced::result(result));
+            match &result.outcome {
+                B2cOutcome::Paid(paid) if self.is_this_very(paid) => self.paid(paid.clone(), now),
+                _ => self.unsettled(now),
+            }
+        } else {
+            self.report(&result.outcome, now);
+        }
+        Ok(())
+    }
+
+    /// Takes what is known to be reported about this payment.
+    fn report(&mut self, outcome: &B2cOutcome, now: Timestamp) {
+        match outcome {
+            B2cOutcome::Paid(paid) => self.paid(paid.clone(), now),
+            B2cOutcome::Failed(failure) => self.failed(failure.clone()),
+            B2cOutcome::Unproven(unproven) if unproven.why == Why::Contradicted => {
+                self.contradicted(unproven.receipt, now);
+            }
+            B2cOutcome::Unproven(_) => self.unsettled(now),
+        }
+    }
+
+    /// Keeps a report until the ids of the payment are known.
+    fn keep(&mut self, report: Unplaced) {
+        if self.unplaced.len() < MOST_UNPLACED && !self.unplaced.contains(&report) {
+            self.unplaced.push(report);
+        }
+    }
+
+    /// The ids of the payment are known now: what was reported before is used. What names another payment is a
+    /// contradiction: it came to the URL of this one.
+    fn place(&mut self, now: Timestamp) {
+        for report in std::mem::take(&mut self.unplaced) {
+            let (id, conversation) = (report.originator_conversation_id.as_ref(), report.conversation_id.as_ref());
+            if self.is_named_by(id, conversation) {
+                match &report.outcome {
+                    Some(outcome) => self.report(outcome, now),
+                    None => self.doubt(now),
+                }
+                continue;
+            }
+            if id.is_some() || conversation.is_some() {
+                self.contradict(Contradiction::OtherPayment(report.receipt()));
+            }
+            self.unplaced.push(report);
+        }
+    }
+
+    /// Takes the answer to a status query about this payout. A question that failed, or that found nothing, settles
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] if it does not answer the last question and the transaction that was found is another one. Then nothing is
+    /// changed.
+    pub fn take_status(&mut self, result: &TransactionStatusResult, now: Timestamp) -> Result<(), Invalid> {
+        let StatusOutcome::Found(transaction) = &result.outcome else { return Ok(()) };
+        let answers_ours = self.question.is_some() && self.question == result.conversation_id;
+        let was_asked_by_own_id = answers_ours && self.asked_by.is_none();
+        if !(answers_ours && (was_asked_by_own_id || self.knows_no_id())) {
+            let id = transaction.originator_conversation_id.as_ref();
+            self.check_ids("transaction", id, transaction.conversation_id.as_ref())?;
+        }
+        self.look_at(now);
+        if self.knows_no_id() && !self.is_this(transaction.amount, transaction.credit_party.as_ref()) {
+            // It may be another payment's.
+            if let Some(report) = Unplaced::transaction(transaction) {
+                self.keep(report);
+            }
+            self.unsettled(now);
+        } else {
+            self.found(transaction, now);
+        }
+        Ok(())
+    }
+
+    /// Takes the transaction that is known to be this payment.
+    fn found(&mut self, transaction: &Transaction, now: Timestamp) {
+        if transaction.is_contradicted() {
+            return self.contradicted(transaction.receipt, now);
+        }
+        if transaction.status == TransactionState::Completed {
+            return match transaction.proof() {
+                Some(receipt) => self.paid(B2cPayout::found(transaction, receipt), now),
+                None => self.unsettled(now),
+            };
+        }
+        if self.differs(transaction.amount, transaction.credit_party.as_ref()) {
+            return self.contradicted(None, now);
+        }
+        if let Some(failure) = B2cFailure::found(&transaction.status) {
+            return self.failed(failure);
+        }
+        self.is_taken();
+        if !matches!(self.state, PayoutState::Accepted | PayoutState::Unknown) {
+            self.doubt(now.after(ASK_PAUSE));
+        }
+    }
+
+    /// Takes a notice that the payment timed out in Daraja's queue. It is not a failure: the payment may have been made.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] if it came to the URL of a question, or names another payment, or none and this one was not sent. Then
+    /// nothing is changed.
+    pub fn take_timeout(&mut self, timeout: &QueueTimeout, now: Timestamp) -> Result<(), Invalid> {
+        if timeout.purpose() == Some(RequestPurpose::Question) {
+            let reason = "it came to the URL of a question, not of the payment; nothing was changed";
+            return Err(Invalid::new("queue timeout", reason));
+        }
+        let (id, conversation) = (timeout.originator_conversation_id.as_ref(), timeout.conversation_id.as_ref());
+        let is_named = id.is_some() || conversation.is_some();
+        if is_named {
+            self.check_ids("queue timeout", id, conversation)?;
+        } else if self.state == PayoutState::Created {
+            return Err(Invalid::new(
+                "queue timeout",
+                "it names no payment, and this one was not sent; nothing was changed",
+            ));
+        }
+        self.look_at(now);
+        if is_named {
+            // It is in Daraja's queue, and nobody knows whether the id of what timed out there is remembered.
+            self.is_taken();
+            if self.knows_no_id() {
+                self.keep(Unplaced::timeout(timeout));
+            }
+        }
+        self.doubt(now);
+        Ok(())
+    }
+
+    /// Daraja writes our id or its own. A payment of version 1 whose answer was lost has no id to compare: then the URL
+    /// that the event came to is all there is.
+    fn check_ids(
+        &self,
+        what: &'static str,
+        id: Option<&OriginatorConversationId>,
+        conversation: Option<&ConversationId>,
+    ) -> Result<(), Invalid> {
+        let was_sent = !matches!(self.state, PayoutState::Created | PayoutState::Refused(_));
+        if self.is_named_by(id, conversation) || (self.knows_no_id() && was_sent) {
+            return Ok(());
+        }
+        Err(Invalid::new(what, "it names another payment, or none; nothing was changed"))
+    }
+
+    fn is_named_by(&self, id: Option<&OriginatorConversationId>, conversation: Option<&ConversationId>) -> bool {
+        let own = self.order.carries_its_id().then_some(&self.order.id);
+        let is_ours = id.is_some() && (id == own || id == self.given_id.as_ref());
+        let is_its = conversation.is_some() && conversation == self.conversation_id.as_ref();
+        is_ours || is_its
+    }
+
+    /// Whether nothing but the URL can tell what an event is about.
+    fn knows_no_id(&self) -> bool {
+        !self.order.carries_its_id() && self.given_id.is_none() && self.conversation_id.is_none()
+    }
+
+    /// Whether amount and recipient are both told, and both right.
+    fn is_this_very(&self, paid: &B2cPayout) -> bool {
+        self.is_this(paid.amount, paid.recipient.as_ref())
+    }
+
+    fn is_this(&self, amount: Option<Kes>, recipient: Option<&Party>) -> bool {
+        let number = recipient.and_then(Party::msisdn);
+        amount == Some(self.order.amount.into()) && number == Some(self.order.recipient)
+    }
+
+    fn differs(&self, amount: Option<Kes>, recipient: Option<&Party>) -> bool {
+        let other_amount = amount.is_some_and(|amount| amount != Kes::from(self.order.amount));
+        other_amount || recipient.and_then(Party::msisdn).is_some_and(|number| number != self.order.recipient)
+    }
+
+    fn paid(&mut self, paid: B2cPayout, now: Timestamp) {
+        // A closed window says that the clock was seen wrong, or that it is not relied on.
+        let sent = self.first_sent_at.filter(|_| self.window_seconds > 0);
+        let is_older = sent.zip(paid.completed_at).is_some_and(|(first, done)| done.after(SKEW) < first);
+        if is_older || self.differs(paid.amount, paid.recipient.as_ref()) {
+            return self.contradicted(Some(paid.receipt), now);
+        }
+        match &mut self.state {
+            PayoutState::Paid(known) if known.receipt == paid.receipt => known.complete(paid),
+            PayoutState::Paid(_) => self.contradict(Contradiction::SecondReceipt(paid.receipt)),
+            PayoutState::Failed(_) | PayoutState::Refused(_) => {
+                self.contradict(Contradiction::PaidAfterFailure);
+                self.state = PayoutState::Paid(paid);
+            }
+            _ => self.state = PayoutState::Paid(paid),
+        }
+    }
+
+    fn failed(&mut self, failure: B2cFailure) {
+        match &self.state {
+            PayoutState::Paid(_) => self.contradict(Contradiction::FailureAfterPayment),
+            PayoutState::Failed(_) => {}
+            _ => self.state = PayoutState::Failed(failure),
+        }
+    }
+
+    /// Something was told under the id that cannot be this payment: a person has to look, and meanwhile Daraja is asked.
+    fn contradicted(&mut self, receipt: Option<ReceiptNumber>, now: Timestamp) {
+        self.contradict(Contradiction::OtherPayment(receipt));
+        self.unsettled(now);
+    }
+
+    fn contradict(&mut self, contradiction: Contradiction) {
+        if !self.contradictions.contains(&contradiction) {
+            self.contradictions.push(contradiction);
+        }
+    }
+
+    /// Daraja has the payment, and has not said what became of it. If that is news, it is asked at once.
+    fn unsettled(&mut self, now: Timestamp) {
+        let is_news = !self.is_known || self.state != PayoutState::Unknown;
+        self.is_taken();
+        if is_news {
+            self.doubt(now);
+        }
+    }
+
+    /// Daraja has it: from here on no error says that it was not carried out.
+    fn is_taken(&mut self) {
+        self.is_known = true;
+        self.may_be_done = true;
+    }
+
+    /// It may have been carried out. That goes for a refused one too: nobody else sends under its id.
+    fn doubt(&mut self, due: Timestamp) {
+        self.may_be_done = true;
+        if !matches!(self.state, PayoutState::Paid(_) | PayoutState::Failed(_)) {
+            self.state = PayoutState::Unknown;
+            self.due = Some(due);
+        }
+    }
+
+    /// What is settled stays so, whatever a send comes to that was under way meanwhile.
+    fn enter(&mut self, state: PayoutState, due: Timestamp) {
+        // A refusal proves nothing about another sending that was under way.
+        let outdoes_refusal = matches!(self.state, PayoutState::Refused(_)) && state != PayoutState::Created;
+        if !self.state.is_settled() || outdoes_refusal {
+            self.state = state;
+            self.due = Some(due);
+        }
+    }
+}
+
+fn doubled(pause: Duration, turns: u32, longest: Duration) -> Duration {
+    pause.saturating_mul(1_u32.checked_shl(turns).unwrap_or(u32::MAX)).min(longest)
+}
