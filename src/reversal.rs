@@ -11,6 +11,7 @@ use crate::{
     code::Why,
     error::{DecodeError, Invalid, redact},
     initiated::{Accepted, Asking, Envelope, Ids, InitiatorFields},
+    operation::NotAfter,
     transaction_status::charge,
     wire::{Text, Told},
 };
@@ -61,6 +62,7 @@ pub struct Reversal {
     receipt: ReceiptNumber,
     amount: Shillings,
     occasion: Option<Occasion>,
+    not_after: Option<NotAfter>,
 }
 
 impl Reversal {
@@ -73,7 +75,14 @@ impl Reversal {
         amount: Shillings,
         urls: ResultUrls,
     ) -> Self {
-        Self { asking: Asking::new(initiator, urls), short_code, receipt, amount, occasion: None }
+        Self { asking: Asking::new(initiator, urls), short_code, receipt, amount, occasion: None, not_after: None }
+    }
+
+    /// Sets until when it may leave: for a row that somebody else may take over, or after which the money may be given back in another way. See
+    /// [`NotAfter`].
+    pub fn not_after(mut self, not_after: NotAfter) -> Self {
+        self.not_after = Some(not_after);
+        self
     }
 
     /// A note of 2 to 100 characters; `Reversal` if it is left out.
@@ -99,6 +108,10 @@ impl Operation for Reversal {
     /// It moves money.
     fn repeat(&self) -> Repeat {
         Repeat::Never
+    }
+
+    fn not_after(&self) -> Option<NotAfter> {
+        self.not_after
     }
 
     fn check(&self, rules: &Rules) -> Result<()> {

@@ -8,7 +8,8 @@ use url::Url;
 use super::Merchant;
 use crate::{
     AccountReference, Answer, CheckoutRequestId, MerchantRequestId, Msisdn, Operation, Repeat, Result, Rules,
-    Shillings, Timestamp, TransactionDesc, callback_url, config::WithoutPath, error::Invalid, wire::Text,
+    Shillings, Timestamp, TransactionDesc, callback_url, config::WithoutPath, error::Invalid, operation::NotAfter,
+    wire::Text,
 };
 
 pub(crate) const PUSH_PATH: &str = "/mpesa/stkpush/v1/processrequest";
@@ -48,6 +49,7 @@ pub struct StkPush {
     reference: AccountReference,
     description: Option<TransactionDesc>,
     callback_url: Url,
+    not_after: Option<NotAfter>,
 }
 
 impl StkPush {
@@ -62,7 +64,14 @@ impl StkPush {
         reference: AccountReference,
         callback_url: Url,
     ) -> Self {
-        Self { merchant: merchant.clone(), payer, amount, reference, description: None, callback_url }
+        Self { merchant: merchant.clone(), payer, amount, reference, description: None, callback_url, not_after: None }
+    }
+
+    /// Sets until when it may leave: for a row that somebody else may take over, or after which the customer may be asked again. See
+    /// [`NotAfter`].
+    pub fn not_after(mut self, not_after: NotAfter) -> Self {
+        self.not_after = Some(not_after);
+        self
     }
 
     /// A note of 1 to 13 characters; `Payment` if it is left out.
@@ -94,7 +103,7 @@ impl fmt::Debug for StkPush {
             .field("reference", &self.reference)
             .field("description", &self.description)
             .field("callback_url", &WithoutPath(&self.callback_url))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -108,6 +117,10 @@ impl Operation for StkPush {
     /// Nothing on the wire tells a repeat from a second payment.
     fn repeat(&self) -> Repeat {
         Repeat::Never
+    }
+
+    fn not_after(&self) -> Option<NotAfter> {
+        self.not_after
     }
 
     fn check(&self, rules: &Rules) -> Result<()> {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use daraja::{
     Answer, B2cPayment, B2cResult, Client, Error, Initiator, NextStep, Operation, Payout, PayoutState, QueueTimeout,
-    Repeat, Result, RetryPolicy, Shillings, StkPush, Timestamp,
+    Repeat, Result, RetryPolicy, Reversal, Shillings, StkPush, Timestamp,
     error::TooLate,
     operation::NotAfter,
     simulator::{Fault, Route, Simulator},
@@ -433,6 +433,24 @@ async fn a_clock_that_is_less_than_a_minute_off_sends() {
         let dispatch = Payout::new(payment()).begin(at(off)).unwrap();
         dispatch.send(&client, &initiator(), result_urls()).await.unwrap();
     }
+}
+
+/// A push or a reversal whose row somebody else may have taken over meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_push_and_a_reversal_do_not_leave_after_their_time() {
+    let world = World::remembering(seconds(600)).await;
+    let (client, simulator) = (&world.client, &world.simulator);
+    let receipt = "UKN1234567".parse().unwrap();
+    let (code, urls) = (simulator.merchant().short_code(), simulator.result_urls());
+    let reversal = Reversal::new(&world.initiator, code, receipt, Shillings::new(500).unwrap(), urls);
+    let not_after = NotAfter::within(client.now(), seconds(60));
+    sleep(seconds(61)).await;
+    let push = client.send(&world.push().not_after(not_after)).await.unwrap_err();
+    let reversal = client.send(&reversal.not_after(not_after)).await.unwrap_err();
+    for error in [push, reversal] {
+        assert!(matches!(error, Error::TooLate(TooLate::NotAfter)), "{error:?}");
+    }
+    assert_eq!((simulator.calls(Route::StkPush), simulator.calls(Route::Reversal)), (0, 0));
 }
 
 /// An operation of the user's own, which says until when it may leave.
