@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A prompt that nobody answers is open for about a minute, and no other one can be made on that phone.
-const WHILE_BUSY: Duration = Duration::from_secs(60);
+const WHILE_BUSY: Duration = Duration::from_mins(1);
 
 /// Sends the push of a payment that was created. Whoever comes second does nothing.
 pub(super) async fn send(app: App, id: String, order: Order) {

@@ -100,7 +100,7 @@ pub(crate) async fn confirm(app: &App, admin: &Admin, id: &str, receipt: &str) -
     let not_entered = || Failure::conflict("RECEIPT_NOT_ENTERED", "No admin has entered this receipt for the payment.");
     let (entered_by, reason) = entered.ok_or_else(not_entered)?;
     check_second(&mut tx, app, &admin.0.id, &[&entered_by]).await?;
-    let money = Money { receipt: Some(receipt.clone()), source: "admin", ..Money::default() };
+    let money = Money { receipt: Some(receipt), source: "admin", ..Money::default() };
     let news = paid(&mut tx, &order, &payment, &money).await?;
     sqlx::query("DELETE FROM entered_receipts WHERE payment_id = $1").bind(id).execute(&mut *tx).await?;
     let first: Option<(String,)> =
