@@ -31,7 +31,9 @@ pub(crate) const POCHI_PATH: &str = "/mpesa/b2pochi/v1/paymentrequest";
 /// Pays someone from your utility account.
 ///
 /// It carries an [`OriginatorConversationId`] from birth, by which Daraja tells a repeat from a second payment: **store it
-/// before sending**, and after an unknown outcome send the same payment, not a new one. [`Payout`](crate::Payout) does so.
+/// before sending**. Pay by a [`Payout`](crate::Payout), which knows when it may be sent again. Without one: after an unknown
+/// outcome send the same payment, not a new one, and only within ten minutes of the first sending; later Daraja may have
+/// forgotten the id, and would pay twice, so ask with a [`TransactionStatusQuery`](crate::TransactionStatusQuery).
 ///
 /// The answer, [`B2cAccepted`], says that the payment was taken, not that anybody was paid. If
 /// [`send`](crate::Client::send) fails with [`outcome_unknown`](crate::Error::outcome_unknown), the money may have left.

@@ -124,7 +124,7 @@ impl Client {
 
     fn course(&self, repeat: Repeat, not_after: Option<NotAfter>, policy: RetryPolicy, call: Duration) -> Course {
         let time = Time { call, attempt: self.inner.timeouts.attempt };
-        Course::new(repeat, not_after, policy, time, self.inner.clock.moment())
+        Course::new(repeat, not_after, policy, time, self.inner.clock.furthest(), self.inner.clock.moment())
     }
 
     async fn attempt<O: Operation>(
@@ -194,7 +194,7 @@ impl Client {
         match outcome {
             Ok(response) => {
                 tracing::debug!(attempt, status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
-                Ok(Answer::new(response, hidden))
+                Ok(Answer::new(response, hidden).with_after_unknown(course.is_unknown()))
             }
             Err(error) => {
                 tracing::debug!(attempt, kind = ?error.kind(), elapsed = ?started.elapsed(), "not answered");

@@ -1,19 +1,27 @@
 //! The one source of time: passwords, token life, backoff and waiting all read it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
 use crate::value::Timestamp;
 
 /// Tells the time of day. Pauses and deadlines use tokio's clock.
 #[derive(Clone)]
-pub(crate) struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
+pub(crate) struct Clock {
+    read: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    /// When the time of day was furthest ahead of the monotonic clock.
+    furthest: Arc<Mutex<Option<Moment>>>,
+}
 
 impl Clock {
     pub(crate) fn new(read: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
+        Self { read: Arc::new(read), furthest: Arc::default() }
     }
 
     pub(crate) fn system() -> Self {
@@ -28,7 +36,7 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        (self.0)()
+        self.moment().time_of_day
     }
 
     pub(crate) fn timestamp(&self) -> Timestamp {
@@ -36,7 +44,18 @@ impl Clock {
     }
 
     pub(crate) fn moment(&self) -> Moment {
-        Moment::new(self.now())
+        let now = Moment::new((self.read)());
+        let mut furthest = self.furthest.lock().unwrap_or_else(PoisonError::into_inner);
+        if furthest.is_none_or(|furthest| furthest.set_back(now).is_zero()) {
+            *furthest = Some(now);
+        }
+        now
+    }
+
+    /// When the time of day was furthest ahead: how far it has been [set back](Moment::set_back) is counted from there.
+    pub(crate) fn furthest(&self) -> Moment {
+        let furthest = *self.furthest.lock().unwrap_or_else(PoisonError::into_inner);
+        furthest.unwrap_or_else(|| self.moment())
     }
 }
 
@@ -61,6 +80,14 @@ impl Moment {
     /// How much time has passed until a later moment: by the clock that says more.
     pub(crate) fn until(self, later: Self) -> Duration {
         self.passed(later).into_iter().max().unwrap_or_default()
+    }
+
+    /// How far the time of day has fallen behind the monotonic clock until a later moment: it was set back.
+    pub(crate) fn set_back(self, later: Self) -> Duration {
+        let [monotonic, _] = self.passed(later);
+        let time_of_day = later.time_of_day.signed_duration_since(self.time_of_day);
+        let monotonic = TimeDelta::from_std(monotonic).unwrap_or(TimeDelta::MAX);
+        monotonic.checked_sub(&time_of_day).unwrap_or(TimeDelta::MAX).to_std().unwrap_or_default()
     }
 
     /// Whether the two clocks agree about the time until a later moment, to the minute.
@@ -88,8 +115,8 @@ pub(crate) fn after(start: Instant, pause: Duration) -> Instant {
 }
 
 #[cfg(feature = "simulator")]
-fn elapsed_since(started: Instant) -> chrono::TimeDelta {
-    chrono::TimeDelta::from_std(started.elapsed()).unwrap_or_default()
+fn elapsed_since(started: Instant) -> TimeDelta {
+    TimeDelta::from_std(started.elapsed()).unwrap_or_default()
 }
 
 impl fmt::Debug for Clock {

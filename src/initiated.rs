@@ -159,6 +159,8 @@ pub struct Accepted {
     pub conversation_id: Option<ConversationId>,
     /// The id that the result will carry: your own if the request had one, else the gateway's.
     pub originator_conversation_id: Option<OriginatorConversationId>,
+    /// An earlier try of the same `send` may have been accepted as well.
+    pub(crate) is_repeat: bool,
 }
 
 impl Accepted {
@@ -171,6 +173,7 @@ impl Accepted {
         let accepted = Self {
             conversation_id: body.conversation_id.as_str().parse().ok(),
             originator_conversation_id: body.originator_conversation_id.as_str().parse().ok(),
+            is_repeat: answer.after_unknown(),
         };
         tracing::info!(conversation_id = ?accepted.conversation_id, "request accepted");
         Ok(accepted)

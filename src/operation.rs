@@ -232,6 +232,7 @@ pub struct Answer {
     headers: HeaderMap,
     body: Bytes,
     hidden: Hidden,
+    after_unknown: bool,
 }
 
 /// What of an answer's text must not be seen: Daraja's answers can echo what they were sent.
@@ -264,7 +265,18 @@ impl Hidden {
 impl Answer {
     pub(crate) fn new(response: http::Response<Bytes>, hidden: Hidden) -> Self {
         let (parts, body) = response.into_parts();
-        Self { status: parts.status, headers: parts.headers, body, hidden }
+        Self { status: parts.status, headers: parts.headers, body, hidden, after_unknown: false }
+    }
+
+    pub(crate) fn with_after_unknown(mut self, after_unknown: bool) -> Self {
+        self.after_unknown = after_unknown;
+        self
+    }
+
+    /// Whether an earlier try of the same `send` may have been executed, so that this answer may be one to a repeat.
+    #[must_use]
+    pub fn after_unknown(&self) -> bool {
+        self.after_unknown
     }
 
     /// The HTTP status.

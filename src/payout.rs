@@ -17,16 +17,17 @@ mod dispatch;
 mod events;
 mod state;
 
-pub use dispatch::Dispatch;
+pub use dispatch::{Dispatch, Sent};
 pub use state::{Contradiction, NextStep, PayoutState, Unplaced};
 
-/// After this a payout that is found in the middle of a sending was interrupted, and others take over: no dispatch leaves
-/// later.
+/// After this a payout that is found in the middle of a sending was interrupted, and others take over.
 const SENDING: Duration = Duration::from_secs(120);
+/// No try of a dispatch takes longer. It is shorter by as much as the clocks of two machines may differ.
+const LEAVES_WITHIN: Duration = Duration::from_secs(90);
 /// The longest pause before Daraja is asked again.
 const LONGEST_ASK_PAUSE: Duration = Duration::from_secs(3_600);
-/// Times are cut to the second, so two machines that agree can differ by one.
-const ROUNDING: Duration = Duration::from_secs(1);
+/// By how much a clock may stand before the last event: two machines differ by so much, and times are cut to the second.
+const TOLERANCE: Duration = Duration::from_secs(60);
 
 /// A payout from birth to its end: a value that an application stores **before** it sends, and after every event.
 ///
@@ -95,6 +96,17 @@ pub struct Payout {
     may_be_done: bool,
     /// Daraja has the payment under this id: sending it again would tell nothing.
     is_known: bool,
+    /// More than one request may have been accepted: a failure may be that of another one than the one that paid.
+    #[serde(default)]
+    several: bool,
+    /// How often it was begun, which of these was the first that may have been executed, and the last one whose outcome was
+    /// noted.
+    #[serde(default)]
+    begins: u32,
+    #[serde(default)]
+    first_begin: u32,
+    #[serde(default)]
+    noted: u32,
     /// What Daraja calls the payment.
     conversation_id: Option<ConversationId>,
     given_id: Option<OriginatorConversationId>,
@@ -130,6 +142,10 @@ impl Payout {
             seen_at: None,
             may_be_done: false,
             is_known: false,
+            several: false,
+            begins: 0,
+            first_begin: 0,
+            noted: 0,
             conversation_id: None,
             given_id: None,
             question: None,
@@ -225,9 +241,10 @@ impl Payout {
         }
         // A time further ahead than any pause comes from a clock that was wrong, and so does one set by a clock that was
         // ahead.
-        let was_ahead = self.set_back_by(now) > ROUNDING;
+        let was_ahead = self.set_back_by(now) > TOLERANCE;
         let pause = self.due.and_then(|due| due.since(now));
-        let pause = pause.filter(|pause| *pause <= LONGEST_ASK_PAUSE && !was_ahead);
+        let longest = LONGEST_ASK_PAUSE.saturating_add(TOLERANCE);
+        let pause = pause.filter(|pause| *pause <= longest && !was_ahead);
         match (&self.state, pause) {
             (_, Some(pause)) if !pause.is_zero() => NextStep::Wait(now.after(pause)),
             (PayoutState::Created, _) => NextStep::Send,
@@ -240,8 +257,9 @@ impl Payout {
     /// What is left of the time in which it may be sent again.
     fn resend_window(&self, now: Timestamp) -> Duration {
         let may_be_resent = !self.is_known && self.order.repeat() == Repeat::Deduplicated;
+        let behind = self.set_back_by(now);
         let age = self.first_sent_at.and_then(|first| now.since(first));
-        let age = age.filter(|_| may_be_resent && self.set_back_by(now) <= ROUNDING);
+        let age = age.filter(|_| may_be_resent && behind <= TOLERANCE).map(|age| age.saturating_add(behind));
         age.map_or(Duration::ZERO, |age| Duration::from_secs(self.window_seconds).saturating_sub(age))
     }
 
@@ -250,13 +268,13 @@ impl Payout {
         self.seen_at.and_then(|seen| seen.since(now)).unwrap_or_default()
     }
 
-    /// Takes the time of an event. A clock that was set back since the first sending tells no age, not even when it gets
-    /// there again: the window is over for good. The clocks of two machines that agree can differ by a second here, which
-    /// makes the window so much shorter.
+    /// Takes the time of an event. A clock that was set back by a minute or more since the first sending tells no age, not
+    /// even when it gets there again: the window is over for good. The clocks of two machines can differ by less, which makes
+    /// the window so much shorter.
     fn look_at(&mut self, now: Timestamp) {
         let behind = self.set_back_by(now);
         if self.first_sent_at.is_some() {
-            let lost = if behind > ROUNDING { u64::MAX } else { behind.as_secs() };
+            let lost = if behind > TOLERANCE { u64::MAX } else { behind.as_secs() };
             self.window_seconds = self.window_seconds.saturating_sub(lost);
         }
         self.seen_at = Some(now);
@@ -265,8 +283,8 @@ impl Payout {
     /// Begins to send: call it, **store the payout**, and then send the [`Dispatch`]. `now` is [`Client::now`] of the client
     /// that sends.
     ///
-    /// The dispatch may leave as long as no other worker takes the payout over: two minutes, and what is sent again no later
-    /// than the [window](Self::send_again_within) allows.
+    /// Other workers take the payout over after two minutes. The dispatch is sent within a minute and a half, and what is
+    /// sent again no later than the [window](Self::send_again_within) allows.
     ///
     /// # Errors
     ///
@@ -278,17 +296,21 @@ impl Payout {
             return Err(Invalid::new("payout", reason));
         }
         self.look_at(now);
+        self.begins = self.begins.saturating_add(1);
         let (window, resend_window) = if step == NextStep::Send {
             self.first_sent_at = Some(now);
-            (SENDING, Duration::from_secs(self.window_seconds))
+            self.first_begin = self.begins;
+            (LEAVES_WITHIN, Duration::from_secs(self.window_seconds))
         } else {
-            self.may_be_done = true;
             let left = self.resend_window(now);
-            (left.min(SENDING), left)
+            (left.min(LEAVES_WITHIN), left)
         };
+        let is_resend = step == NextStep::SendAgainWithSameId;
+        self.may_be_done |= is_resend;
         self.state = PayoutState::Sending;
         self.due = Some(now.after(SENDING));
         let not_after = NotAfter::within(now, window).resend_within(resend_window);
-        Ok(Dispatch { order: self.order.clone(), not_after })
+        let not_after = if is_resend { not_after.of_resend() } else { not_after };
+        Ok(Dispatch { order: self.order.clone(), not_after, number: self.begins })
     }
 }

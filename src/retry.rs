@@ -227,6 +227,8 @@ pub(crate) struct Course {
     not_after: Option<NotAfter>,
     policy: RetryPolicy,
     time: Time,
+    /// When the time of day was furthest ahead: what it has been set back since then makes windows shorter.
+    furthest: Moment,
     started: Moment,
     /// The least time that an attempt is given: what is sent with less would be cut off, and its outcome unknown.
     least: Duration,
@@ -247,6 +249,7 @@ impl Course {
         not_after: Option<NotAfter>,
         policy: RetryPolicy,
         time: Time,
+        furthest: Moment,
         started: Moment,
     ) -> Self {
         let least = if repeat == Repeat::Safe {
@@ -260,6 +263,7 @@ impl Course {
             not_after,
             policy,
             time,
+            furthest,
             started,
             least,
             attempt: 1,
@@ -294,7 +298,9 @@ impl Course {
         let remembered = self.unknown_since.map(|first| (first, REMEMBERED, TooLate::NotAfter));
         let not_after = self.not_after.map(|not_after| {
             let window = if self.is_unknown() { not_after.resend_window } else { not_after.window };
-            (not_after.since, window, TooLate::NotAfter)
+            // The age of what was sent before was taken by the time of day alone.
+            let lost = if not_after.is_resend { self.furthest.set_back(now) } else { Duration::ZERO };
+            (not_after.since, window.saturating_sub(lost), TooLate::NotAfter)
         });
         let mut least_left = Duration::MAX;
         for (since, window, late) in iter::once(deadline).chain(remembered).chain(not_after) {

@@ -78,6 +78,14 @@ impl TransactionStatusQuery {
         Self { asking: Asking::new(initiator, urls), short_code, wanted: Wanted::Id(id.clone()) }
     }
 
+    /// The id that is asked by.
+    pub(crate) fn id(&self) -> Option<&OriginatorConversationId> {
+        match &self.wanted {
+            Wanted::Id(id) => Some(id),
+            Wanted::Receipt(_) => None,
+        }
+    }
+
     /// A note of 2 to 100 characters; `Status` if it is left out.
     pub fn remarks(mut self, remarks: Remarks) -> Self {
         self.asking.remarks = Some(remarks);

@@ -54,8 +54,8 @@ impl Cashier {
         let dispatch = payout.begin(self.client.now())?;
         self.store(payout);
         row("kept", "before it is sent: an application writes it to its database here");
-        let outcome = dispatch.send(&self.client, &self.initiator, self.receiver.urls(Kind::Payout)).await;
-        match &outcome {
+        let sent = dispatch.send(&self.client, &self.initiator, self.receiver.urls(Kind::Payout)).await;
+        match sent.outcome() {
             Ok(B2cAccepted::Accepted(_)) => row("accepted", "nobody is paid yet"),
             Ok(_) => {
                 row("unknown", "the answer was lost, and the money may have left");
@@ -64,7 +64,7 @@ impl Cashier {
             }
             Err(error) => show_refusal(error),
         }
-        payout.sent(&outcome, self.client.now());
+        payout.sent(&sent, self.client.now());
         Ok(())
     }
 
@@ -72,7 +72,7 @@ impl Cashier {
         let Some(query) = payout.status_query(&self.initiator, self.receiver.urls(Kind::Status)) else { return };
         let outcome = self.client.send(&query).await;
         row("asked", "what became of it");
-        payout.asked(&outcome, self.client.now());
+        payout.asked(&query, &outcome, self.client.now());
     }
 
     async fn listen(&mut self, payout: &mut Payout, pause: Duration) {

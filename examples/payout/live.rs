@@ -92,14 +92,14 @@ impl Plan {
 async fn send_only(client: &Client, settings: &PayoutSettings, payment: B2cPayment) -> Result<Payout, Error> {
     let mut payout = Payout::new(payment);
     let dispatch = payout.begin(client.now())?;
-    let outcome = dispatch.send(client, &settings.initiator, settings.urls.clone()).await;
-    if let Err(error) = &outcome {
+    let sent = dispatch.send(client, &settings.initiator, settings.urls.clone()).await;
+    if let Err(error) = sent.outcome() {
         complain(error, ExitCode::FAILURE);
         if !error.outcome_unknown() {
             warn!("what to do: {}", what_to_do(error));
         }
     }
-    payout.sent(&outcome, client.now());
+    payout.sent(&sent, client.now());
     if payout.next_step(client.now()) == NextStep::AskStatus {
         warn!("what to do: the id was used before; ask for it with a TransactionStatusQuery");
     }

@@ -11,8 +11,9 @@ use crate::{Timestamp, clock::Moment};
 ///
 /// [`Client::send`](crate::Client::send) looks at it directly before each try, after the access token is there, by the
 /// monotonic clock and by the time of day: the one that says more counts, because a machine that sleeps stops the first and
-/// a person can set the second. A try is sent only if it ends in time, so that nothing is under way any more when the time
-/// is over. What was not sent is an [`Error::TooLate`](crate::Error::TooLate), and nothing has moved.
+/// a person can set the second. A try is sent only if it ends in time: it is given up when the time is over. What was not
+/// sent is an [`Error::TooLate`](crate::Error::TooLate), and nothing has moved. It bounds what this program does; how long a
+/// request that has left can lie in the network or in a queue of Daraja's, no client can tell.
 ///
 /// A [`Payout`](crate::Payout) sets it by itself. Give it to a payment of which you keep the row yourself, and to
 /// [operations of your own](crate::Operation::not_after).
@@ -43,6 +44,8 @@ pub struct NotAfter {
     pub(crate) since: Moment,
     pub(crate) window: Duration,
     pub(crate) resend_window: Duration,
+    /// A try before this call may have been executed already.
+    pub(crate) is_resend: bool,
 }
 
 impl NotAfter {
@@ -51,7 +54,7 @@ impl NotAfter {
     #[must_use]
     pub fn within(now: Timestamp, window: Duration) -> Self {
         let since = Moment::new(DateTime::<Utc>::from(now));
-        Self { since, window, resend_window: window }
+        Self { since, window, resend_window: window, is_resend: false }
     }
 
     /// Sets a shorter window for what is sent again after a try of which it is not known whether it was carried out: as
@@ -59,6 +62,11 @@ impl NotAfter {
     #[must_use]
     pub fn resend_within(mut self, window: Duration) -> Self {
         self.resend_window = window.min(self.window);
+        self
+    }
+
+    pub(crate) fn of_resend(mut self) -> Self {
+        self.is_resend = true;
         self
     }
 

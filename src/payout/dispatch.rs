@@ -1,7 +1,7 @@
 //! [`Dispatch`]: the right to send a payout, once.
 
 use crate::{
-    B2cAccepted, B2cPayment, Client, Initiator, Result, ResultUrls, RetryPolicy, Timestamp, b2c::Order,
+    B2cAccepted, B2cPayment, Client, Error, Initiator, Result, ResultUrls, RetryPolicy, Timestamp, b2c::Order,
     operation::NotAfter,
 };
 
@@ -23,8 +23,9 @@ use crate::{
 ///
 /// let dispatch = payout.begin(daraja.now())?;
 /// let row = serde_json::to_string(&payout)?; // into your database, before it is sent
-/// let outcome = dispatch.send(&daraja, &initiator, urls).await;
-/// payout.sent(&outcome, daraja.now());
+/// let sent = dispatch.send(&daraja, &initiator, urls).await;
+/// assert!(sent.outcome().is_ok());
+/// payout.sent(&sent, daraja.now());
 /// assert_eq!(*payout.state(), PayoutState::Accepted); // nobody is known to be paid yet
 /// # Ok(())
 /// # }
@@ -43,32 +44,59 @@ use crate::{
 pub struct Dispatch {
     pub(super) order: Order,
     pub(super) not_after: NotAfter,
+    pub(super) number: u32,
+}
+
+/// What sending a [`Dispatch`] came to: give it to [`Payout::sent`](super::Payout::sent).
+///
+/// It belongs to that one dispatch: noted twice, or after another worker has begun, it does no harm.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    pub(super) number: u32,
+    pub(super) outcome: Result<B2cAccepted>,
 }
 
 impl Dispatch {
-    /// Sends the payment that was frozen, the same to the letter but for credential and URLs, and answers for
-    /// [`Payout::sent`](super::Payout::sent). See [`Client::send`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`Client::send`]; [`Error::TooLate`](crate::Error::TooLate) if it stood still for too long.
-    pub async fn send(self, client: &Client, initiator: &Initiator, urls: ResultUrls) -> Result<B2cAccepted> {
-        client.send(&self.request(initiator, urls)).await
+    /// Sends the payment that was frozen, the same to the letter but for credential and URLs. See [`Client::send`] for what
+    /// it can come to; [`Error::TooLate`](crate::Error::TooLate) if it stood still for too long.
+    pub async fn send(self, client: &Client, initiator: &Initiator, urls: ResultUrls) -> Sent {
+        let number = self.number;
+        Sent { number, outcome: client.send(&self.request(initiator, urls)).await }
     }
 
     /// Sends it with a policy in place of the client's.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
     pub async fn send_with(
         self,
         client: &Client,
         initiator: &Initiator,
         urls: ResultUrls,
         policy: RetryPolicy,
-    ) -> Result<B2cAccepted> {
-        client.send_with(&self.request(initiator, urls), policy).await
+    ) -> Sent {
+        let number = self.number;
+        Sent { number, outcome: client.send_with(&self.request(initiator, urls), policy).await }
+    }
+
+    /// What it came to, without sending it: for tests of your own worker.
+    ///
+    /// ```
+    /// # use daraja::{B2cPayment, Payout, PayoutState, Shillings, simulator::Simulator};
+    /// use daraja::{Error, error::TooLate};
+    ///
+    /// # fn main() -> daraja::Result<()> {
+    /// # let simulator = Simulator::new();
+    /// # let (code, now) = (simulator.b2c_short_code(), "20261006120000".parse()?);
+    /// # let (initiator, urls) = (simulator.initiator(), simulator.result_urls());
+    /// # let payment = B2cPayment::new(&initiator, code, "0712345678".parse()?, Shillings::new(10)?, urls);
+    /// let mut payout = Payout::new(payment);
+    /// let sent = payout.begin(now)?.came_to(Err(Error::from(TooLate::NotAfter)));
+    /// payout.sent(&sent, now);
+    /// assert_eq!(*payout.state(), PayoutState::Created);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn came_to(self, outcome: Result<B2cAccepted>) -> Sent {
+        Sent { number: self.number, outcome }
     }
 
     /// Until when it may leave, by the clock that it was begun by.
@@ -79,5 +107,25 @@ impl Dispatch {
 
     fn request(self, initiator: &Initiator, urls: ResultUrls) -> B2cPayment {
         B2cPayment::of(initiator, urls, self.order).not_after(self.not_after)
+    }
+}
+
+impl Sent {
+    /// What the call came to.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::send`].
+    pub fn outcome(&self) -> Result<&B2cAccepted, &Error> {
+        self.outcome.as_ref()
+    }
+
+    /// The same, to keep.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::send`].
+    pub fn into_outcome(self) -> Result<B2cAccepted> {
+        self.outcome
     }
 }

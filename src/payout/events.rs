@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Contradiction, LONGEST_ASK_PAUSE, Payout, PayoutState, Unplaced};
+use super::{Contradiction, LONGEST_ASK_PAUSE, Payout, PayoutState, Sent, Unplaced};
 use crate::{
-    ConversationId, Error, Kes, OriginatorConversationId, Party, QueueTimeout, ReceiptNumber, Result, StatusOutcome,
-    Timestamp, Transaction, TransactionState, TransactionStatusResult,
+    ConversationId, Error, Kes, OriginatorConversationId, Party, QueueTimeout, ReceiptNumber, Repeat, Result,
+    StatusOutcome, Timestamp, Transaction, TransactionState, TransactionStatusQuery, TransactionStatusResult,
     b2c::{B2cAccepted, B2cFailure, B2cOutcome, B2cPayout, B2cResult},
     code::Why,
     error::{ApiError, Invalid},
@@ -19,32 +19,50 @@ const LONGEST_SEND_PAUSE: Duration = Duration::from_secs(240);
 const ASK_PAUSE: Duration = Duration::from_secs(120);
 /// As much as two clocks can be apart that are meant to agree, their time zones included.
 const SKEW: Duration = Duration::from_secs(86_400);
+/// As much as two clocks can be apart that are right.
+const MINUTES: Duration = Duration::from_secs(600);
 /// Reports that are kept while it is not known what they are about.
 const MOST_UNPLACED: usize = 8;
 
 impl Payout {
-    /// Takes what sending the [`Dispatch`] came to.
-    pub fn sent(&mut self, outcome: &Result<B2cAccepted>, now: Timestamp) {
+    /// Takes what sending the [`Dispatch`](super::Dispatch) came to.
+    ///
+    /// What is noted twice, or by a worker whose payout another one has begun since, never makes a payout one that may be
+    /// sent anew.
+    pub fn sent(&mut self, sent: &Sent, now: Timestamp) {
         self.look_at(now);
-        match outcome {
+        let is_current = sent.number == self.begins;
+        if is_current {
+            self.noted = sent.number;
+        }
+        match &sent.outcome {
             Ok(accepted) => {
-                self.is_taken();
-                if let B2cAccepted::Accepted(accepted) = accepted {
-                    self.conversation_id.clone_from(&accepted.conversation_id);
-                    self.given_id.clone_from(&accepted.originator_conversation_id);
+                match accepted {
+                    B2cAccepted::Accepted(accepted) => {
+                        self.several |= sent.number != self.first_begin || accepted.is_repeat;
+                        self.conversation_id.clone_from(&accepted.conversation_id);
+                        self.given_id.clone_from(&accepted.originator_conversation_id);
+                    }
+                    // It refuses repeats at once, so it has accepted one request.
+                    B2cAccepted::AlreadyAccepted => self.several = false,
                 }
+                self.is_taken();
                 self.enter(PayoutState::Accepted, now.after(ASK_PAUSE));
                 self.place(now);
             }
-            Err(error) => self.not_sent(error, now),
+            Err(error) => self.not_sent(error, is_current, now),
         }
     }
 
-    fn not_sent(&mut self, error: &Error, now: Timestamp) {
+    fn not_sent(&mut self, error: &Error, is_current: bool, now: Timestamp) {
         let is_duplicate = error.api().is_some_and(ApiError::is_duplicate);
         // The id was used before: for this payment, or for another one. Only Daraja can tell.
         self.is_known |= is_duplicate;
         self.may_be_done |= is_duplicate || error.outcome_unknown();
+        self.several = !is_duplicate && (self.several || error.outcome_unknown());
+        if !is_current && (self.state == PayoutState::Sending || !self.may_be_done) {
+            return;
+        }
         let pause = doubled(SEND_PAUSE, self.sends, LONGEST_SEND_PAUSE).max(error.retry_after().unwrap_or_default());
         let pause = pause.min(LONGEST_ASK_PAUSE);
         self.sends = self.sends.saturating_add(1);
@@ -63,11 +81,11 @@ impl Payout {
     }
 
     /// Takes what sending the [status query](Self::status_query) came to.
-    pub fn asked(&mut self, outcome: &Result<Accepted>, now: Timestamp) {
+    pub fn asked(&mut self, query: &TransactionStatusQuery, outcome: &Result<Accepted>, now: Timestamp) {
         self.look_at(now);
         if let Ok(accepted) = outcome {
             self.question.clone_from(&accepted.conversation_id);
-            self.asked_by = if self.known_id().is_some() { None } else { self.reported_id().cloned() };
+            self.asked_by = query.id().filter(|id| Some(*id) != self.known_id()).cloned();
         }
         let asked_to_wait = outcome.as_ref().err().and_then(Error::retry_after).unwrap_or_default();
         let pause = doubled(ASK_PAUSE, self.asks, LONGEST_ASK_PAUSE).max(asked_to_wait).min(LONGEST_ASK_PAUSE);
@@ -86,32 +104,54 @@ impl Payout {
             return Err(Invalid::new("result", "it is about the question, not the payment; nothing was changed"));
         }
         self.look_at(now);
+        let report = Unplaced::result(result);
         if self.knows_no_id() {
             // By the URL alone: it may be another payment's.
-            self.keep(Unplaced::result(result));
+            self.keep(report);
             match &result.outcome {
                 B2cOutcome::Paid(paid) if self.is_this_very(paid) => self.paid(paid.clone(), now),
                 _ => self.unsettled(now),
             }
         } else {
-            self.report(&result.outcome, now);
+            self.report(report, now);
         }
         Ok(())
     }
 
     /// Takes what is known to be reported about this payment.
-    fn report(&mut self, outcome: &B2cOutcome, now: Timestamp) {
-        match outcome {
-            B2cOutcome::Paid(paid) => self.paid(paid.clone(), now),
-            B2cOutcome::Failed(failure) => self.failed(failure.clone()),
-            B2cOutcome::Unproven(unproven) if unproven.why == Why::Contradicted => {
+    fn report(&mut self, report: Unplaced, now: Timestamp) {
+        if self.known_id().is_none() {
+            self.given_id.clone_from(&report.originator_conversation_id);
+        }
+        match &report.outcome {
+            Some(B2cOutcome::Paid(paid)) => self.paid(paid.clone(), now),
+            Some(B2cOutcome::Failed(_)) if self.may_be_of_another_request() => {
+                self.keep(report);
+                self.unsettled(now);
+            }
+            Some(B2cOutcome::Failed(_)) if self.is_another_request(report.conversation_id.as_ref()) => {
+                self.contradicted(None, now);
+            }
+            Some(B2cOutcome::Failed(failure)) => self.failed(failure.clone()),
+            Some(B2cOutcome::Unproven(unproven)) if unproven.why == Why::Contradicted => {
                 self.contradicted(unproven.receipt, now);
             }
-            B2cOutcome::Unproven(_) => self.unsettled(now),
+            Some(B2cOutcome::Unproven(_)) => self.unsettled(now),
+            None => self.doubt(now),
         }
     }
 
-    /// Keeps a report until the ids of the payment are known.
+    /// Whether a failure may be that of a repeat, while the first request has paid: it was sent more than once, or is being
+    /// sent. Daraja may look at the initiator and the balance before it finds that it knows the id.
+    fn may_be_of_another_request(&self) -> bool {
+        self.order.repeat() == Repeat::Deduplicated && (self.several || self.noted < self.begins)
+    }
+
+    fn is_another_request(&self, conversation: Option<&ConversationId>) -> bool {
+        conversation.zip(self.conversation_id.as_ref()).is_some_and(|(reported, known)| reported != known)
+    }
+
+    /// Keeps a report until it is known what it is about.
     fn keep(&mut self, report: Unplaced) {
         if self.unplaced.len() < MOST_UNPLACED && !self.unplaced.contains(&report) {
             self.unplaced.push(report);
@@ -124,14 +164,16 @@ impl Payout {
         for report in std::mem::take(&mut self.unplaced) {
             let (id, conversation) = (report.originator_conversation_id.as_ref(), report.conversation_id.as_ref());
             if self.is_named_by(id, conversation) {
-                match &report.outcome {
-                    Some(outcome) => self.report(outcome, now),
-                    None => self.doubt(now),
-                }
+                self.report(report, now);
                 continue;
             }
             if id.is_some() || conversation.is_some() {
                 self.contradict(Contradiction::OtherPayment(report.receipt()));
+                // Believed by its URL alone, and it was another payment.
+                if matches!(&self.state, PayoutState::Paid(paid) if Some(paid.receipt) == report.receipt()) {
+                    self.state = PayoutState::Accepted;
+                    self.due = Some(now.after(ASK_PAUSE));
+                }
             }
             self.unplaced.push(report);
         }
@@ -147,13 +189,13 @@ impl Payout {
     pub fn take_status(&mut self, result: &TransactionStatusResult, now: Timestamp) -> Result<(), Invalid> {
         let StatusOutcome::Found(transaction) = &result.outcome else { return Ok(()) };
         let answers_ours = self.question.is_some() && self.question == result.conversation_id;
-        let was_asked_by_own_id = answers_ours && self.asked_by.is_none();
+        let was_asked_by_own_id = answers_ours && self.asked_by.as_ref().is_none_or(|id| Some(id) == self.known_id());
         if !(answers_ours && (was_asked_by_own_id || self.knows_no_id())) {
             let id = transaction.originator_conversation_id.as_ref();
             self.check_ids("transaction", id, transaction.conversation_id.as_ref())?;
         }
         self.look_at(now);
-        if self.knows_no_id() && !self.is_this(transaction.amount, transaction.credit_party.as_ref()) {
+        if self.knows_no_id() && !self.is_this_transaction(transaction) {
             // It may be another payment's.
             if let Some(report) = Unplaced::transaction(transaction) {
                 self.keep(report);
@@ -167,7 +209,9 @@ impl Payout {
 
     /// Takes the transaction that is known to be this payment.
     fn found(&mut self, transaction: &Transaction, now: Timestamp) {
-        if transaction.is_contradicted() {
+        let (named, known) = (transaction.originator_conversation_id.as_ref(), self.known_id());
+        let is_another = named.zip(known).is_some_and(|(named, known)| named != known);
+        if transaction.is_contradicted() || is_another {
             return self.contradicted(transaction.receipt, now);
         }
         if transaction.status == TransactionState::Completed {
@@ -210,12 +254,10 @@ impl Payout {
             ));
         }
         self.look_at(now);
-        if is_named {
-            // It is in Daraja's queue, and nobody knows whether the id of what timed out there is remembered.
-            self.is_taken();
-            if self.knows_no_id() {
-                self.keep(Unplaced::timeout(timeout));
-            }
+        // It is in Daraja's queue, and nobody knows whether the id of what timed out there is remembered.
+        self.is_taken();
+        if is_named && self.knows_no_id() {
+            self.keep(Unplaced::timeout(timeout));
         }
         self.doubt(now);
         Ok(())
@@ -251,6 +293,16 @@ impl Payout {
     /// Whether amount and recipient are both told, and both right.
     fn is_this_very(&self, paid: &B2cPayout) -> bool {
         self.is_this(paid.amount, paid.recipient.as_ref())
+    }
+
+    /// Whether a transaction that was asked for by an id that is not known to be its own is this payment: amount and
+    /// recipient are right, and it is not older. One that failed has to say when.
+    fn is_this_transaction(&self, transaction: &Transaction) -> bool {
+        let times = [transaction.initiated_at, transaction.finalised_at];
+        let is_older = |time: Timestamp| self.first_sent_at.is_none_or(|sent| time.after(MINUTES) < sent);
+        let is_dated = times.iter().any(Option::is_some) || transaction.status == TransactionState::Completed;
+        let is_recent = is_dated && !times.into_iter().flatten().any(is_older);
+        is_recent && self.is_this(transaction.amount, transaction.credit_party.as_ref())
     }
 
     fn is_this(&self, amount: Option<Kes>, recipient: Option<&Party>) -> bool {

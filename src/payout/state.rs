@@ -22,7 +22,8 @@ pub enum PayoutState {
     /// Provably not carried out, and the same request would be refused again: the words say why. To pay all the same, put
     /// the cause right and make a new payout.
     Refused(Box<str>),
-    /// The money was paid. This is never left.
+    /// The money was paid. This is left only if it was believed by its URL alone, in version 1, and Daraja's answer then
+    /// names another payment.
     Paid(B2cPayout),
     /// No money was paid, says a result or the transaction's status. Only a receipt changes this.
     Failed(B2cFailure),
@@ -88,10 +89,12 @@ pub enum Contradiction {
     OtherPayment(Option<ReceiptNumber>),
 }
 
-/// What was reported at the URL of a payout while it was not known by which ids Daraja has the payment.
+/// What was reported at the URL of a payout, and does not settle it.
 ///
-/// It settles nothing by itself: the URL alone says that it is about this payout, and a URL can be used for two. It is used
-/// when the answer to the payment names the same ids.
+/// Either it is not known by which ids Daraja has the payment: the URL alone says that it is about this payout, and a URL can
+/// be used for two. It is used when the answer to the payment names the same ids. Or it is a failure, and the payment was
+/// sent more than once: it may be the failure of a repeat while the first request has paid, so the transaction's status has
+/// to agree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Unplaced {

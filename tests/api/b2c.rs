@@ -8,7 +8,7 @@ use daraja::{
 };
 use serde_json::json;
 
-use crate::support::{CREDENTIAL, Scripted, Step, answer, body, initiator, refusal, result_urls};
+use crate::support::{CREDENTIAL, Scripted, Step, answer, body, initiator, note, refusal, result_urls};
 
 pub(crate) const ID: &str = "supplier-7-invoice-1042";
 pub(crate) const ACCEPTED: &str = r#"{"ConversationID":"AG_20261006_20106e9209f64bebd05b","OriginatorConversationID":"supplier-7-invoice-1042",
@@ -379,7 +379,7 @@ async fn a_payout_is_not_refused_by_a_duplicate_nor_by_what_proves_nothing() {
         let payment = payment();
         let mut payout = Payout::new(payment.clone());
         drop(payout.begin(now).unwrap());
-        payout.sent(&send(&payment, vec![step.clone(); 3]).await.0, later);
+        note(&mut payout, send(&payment, vec![step.clone(); 3]).await.0, later);
         assert_eq!(payout.state(), &PayoutState::Unknown, "{step:?}");
     }
 }

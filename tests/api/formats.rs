@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     b2c::{ACCEPTED, payment},
-    support::{Scripted, Step, answer, fixtures, refusal},
+    support::{Scripted, Step, answer, fixtures, initiator, note, refusal, result_urls},
 };
 
 /// Writes a value and reads it again: in JSON, and in a format that does not say what kind a value is of.
@@ -77,7 +77,7 @@ fn begun(payment: &B2cPayment) -> Payout {
 async fn sent(payment: &B2cPayment, step: Step) -> Payout {
     let mut payout = begun(payment);
     let client = Scripted::new([step]).builder().retry(RetryPolicy::never()).build().unwrap();
-    payout.sent(&client.send(payment).await, at(1));
+    note(&mut payout, client.send(payment).await, at(1));
     payout
 }
 
@@ -109,7 +109,8 @@ async fn payouts(payment: &B2cPayment) -> Vec<Payout> {
     timed_out.take_timeout(&QueueTimeout::parse(b"{}").unwrap(), at(1)).unwrap();
     let mut asked = accepted.clone();
     let unheard = Err("x y".parse::<ConversationId>().unwrap_err().into());
-    asked.asked(&unheard, at(3));
+    let query = asked.status_query(&initiator(), result_urls()).unwrap();
+    asked.asked(&query, &unheard, at(3));
     let all = vec![
         Payout::new(payment.clone()),
         begun(payment),

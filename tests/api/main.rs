@@ -22,6 +22,7 @@ mod journal;
 mod not_after;
 mod numbers;
 mod payout;
+mod payout_doubts;
 mod payout_reports;
 mod payout_walk;
 mod purposes;

@@ -7,7 +7,7 @@ use daraja::{
     transport::TransportErrorKind::Interrupted,
 };
 
-use crate::support::{Scripted, Step, answer, body, initiator, result_urls};
+use crate::support::{Scripted, Step, answer, body, initiator, note, result_urls};
 
 fn at(seconds: i64) -> Timestamp {
     let noon: DateTime<Utc> = "2026-10-06T09:00:00Z".parse().unwrap();
@@ -77,12 +77,12 @@ async fn the_order_of_answer_and_result_does_not_matter() {
             None => payout.take_timeout(&timeout(IDS), now).unwrap(),
         };
         let mut answer_first = v1();
-        answer_first.sent(&answered().await, at(1));
+        note(&mut answer_first, answered().await, at(1));
         take(&mut answer_first, at(2));
         let mut report_first = v1();
         take(&mut report_first, at(1));
         let mut report_first = stored(&report_first);
-        report_first.sent(&answered().await, at(2));
+        note(&mut report_first, answered().await, at(2));
         assert_eq!(answer_first.state(), report_first.state(), "{name}");
         assert_eq!(answer_first.next_step(at(3)), report_first.next_step(at(3)), "{name}");
         assert_eq!((report_first.unplaced(), report_first.contradictions()), (&[][..], &[][..]), "{name}");
@@ -94,14 +94,14 @@ async fn a_failure_that_overtook_the_answer_is_not_forgotten() {
     let mut payout = v1();
     payout.take_result(&result(IDS, 2_001, ""), at(1)).unwrap();
     assert_eq!(*payout.state(), PayoutState::Unknown, "the URL alone does not say that it failed");
-    payout.sent(&answered().await, at(2));
+    note(&mut payout, answered().await, at(2));
     assert!(matches!(payout.state(), PayoutState::Failed(_)), "{:?}", payout.state());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_receipt_at_its_own_url_is_kept_for_a_person_to_see() {
     let mut payout = v1();
-    payout.sent(&lost().await, at(1));
+    note(&mut payout, lost().await, at(1));
     payout.take_result(&result(IDS, 0, MASKED), at(5)).unwrap();
     payout.take_result(&result(IDS, 0, MASKED), at(6)).unwrap(); // it can come twice
     let payout = stored(&payout);
@@ -120,7 +120,7 @@ async fn question(payout: &mut Payout, conversation: &str, now: Timestamp) {
     let query = payout.status_query(&initiator(), result_urls()).unwrap();
     let answer = answer(200, format!(r#"{{"ConversationID":"{conversation}","ResponseCode":"0"}}"#));
     let outcome: Result<Accepted> = Scripted::new([answer]).client().send(&query).await;
-    payout.asked(&outcome, now);
+    payout.asked(&query, &outcome, now);
 }
 
 fn status(conversation: &str, status: &str, more: &str) -> TransactionStatusResult {
@@ -132,12 +132,15 @@ fn status(conversation: &str, status: &str, more: &str) -> TransactionStatusResu
 }
 
 const RECEIPT: &str = r#",{"Key":"ReceiptNo","Value":"UJ65WSR9W7"}"#;
-const OURS: &str = r#",{"Key":"Amount","Value":10},{"Key":"CreditPartyName","Value":"254708374149 - WANJIKU MFANO"}"#;
+const OURS: &str = r#",{"Key":"Amount","Value":10},{"Key":"CreditPartyName","Value":"254708374149 - WANJIKU MFANO"},
+    {"Key":"FinalisedTime","Value":20261006120003}"#;
 
 #[tokio::test(start_paused = true)]
 async fn a_payment_whose_answer_was_lost_is_asked_for_by_the_ids_that_a_result_named() {
     let completed = format!("{RECEIPT}{OURS}");
     let masked = OURS.replace("254708374149", "2547*****149");
+    let before = OURS.replace("20261006", "20261005");
+    let undated = OURS.replace("FinalisedTime", "Unread");
     for (name, report, found, expected) in [
         ("completed", result(IDS, 0, MASKED), status("AG_Q", "Completed", &completed), "paid"),
         ("declined", result(IDS, 1, ""), status("AG_Q", "Declined", OURS), "failed"),
@@ -158,10 +161,18 @@ async fn a_payment_whose_answer_was_lost_is_asked_for_by_the_ids_that_a_result_n
             status("AG_Q", "Completed", &completed.replace(":10}", ":11}")),
             "unknown",
         ),
+        ("declined, the day before", result(IDS, 1, ""), status("AG_Q", "Declined", &before), "unknown"),
+        (
+            "completed, the day before",
+            result(IDS, 0, MASKED),
+            status("AG_Q", "Completed", &format!("{RECEIPT}{before}")),
+            "unknown",
+        ),
+        ("declined, not when", result(IDS, 1, ""), status("AG_Q", "Declined", &undated), "unknown"),
         ("the answer to another question", result(IDS, 0, MASKED), status("AG_X", "Completed", RECEIPT), "unknown"),
     ] {
         let mut payout = v1();
-        payout.sent(&lost().await, at(1));
+        note(&mut payout, lost().await, at(1));
         assert_eq!(asked_id(&payout), None, "{name}");
         assert!(matches!(payout.next_step(at(90_000)), NextStep::Wait(_)), "{name}");
         payout.take_result(&report, at(5)).unwrap();
@@ -190,7 +201,7 @@ async fn a_payment_whose_answer_was_lost_is_asked_for_by_the_ids_that_a_result_n
 #[tokio::test(start_paused = true)]
 async fn ids_that_were_reported_are_asked_for_in_turn() {
     let mut payout = v1();
-    payout.sent(&lost().await, at(1));
+    note(&mut payout, lost().await, at(1));
     payout.take_result(&result(IDS, 1, ""), at(2)).unwrap();
     payout.take_result(&result(OTHER_IDS, 0, MASKED), at(3)).unwrap();
     let mut asked = Vec::new();
@@ -211,7 +222,7 @@ async fn a_result_of_another_payment_at_its_url_is_seen_when_the_answer_comes() 
     {
         let mut payout = v1();
         payout.take_result(&report, at(1)).unwrap();
-        payout.sent(&answered().await, at(2));
+        note(&mut payout, answered().await, at(2));
         assert_eq!(*payout.state(), PayoutState::Accepted, "{name}");
         assert_eq!(payout.contradictions(), [other(receipt)], "{name}");
         assert_eq!(payout.unplaced().len(), 1, "{name}");
@@ -221,8 +232,9 @@ async fn a_result_of_another_payment_at_its_url_is_seen_when_the_answer_comes() 
     let mut payout = v1();
     payout.take_result(&result(OTHER_IDS, 0, WHOLE), at(1)).unwrap();
     assert!(matches!(payout.state(), PayoutState::Paid(_)));
-    payout.sent(&answered().await, at(2));
+    note(&mut payout, answered().await, at(2));
     assert_eq!(payout.contradictions(), [other("UJ65WSR9W7")]);
+    assert_eq!(*payout.state(), PayoutState::Accepted, "what became of this one is not known");
 }
 
 /// The answer to a question by an id that turned out to be another payment's.
@@ -231,7 +243,7 @@ async fn a_question_by_an_id_that_is_not_its_own_settles_nothing() {
     let mut payout = v1();
     payout.take_result(&result(OTHER_IDS, 1, ""), at(1)).unwrap();
     question(&mut payout, "AG_Q", at(2)).await;
-    payout.sent(&answered().await, at(3));
+    note(&mut payout, answered().await, at(3));
     let before = payout.clone();
     let of_other = format!(r#"{RECEIPT}{OURS},{{"Key":"OriginatorConversationID","Value":"29115-34620561-2"}}"#);
     assert!(payout.take_status(&status("AG_Q", "Completed", &of_other), at(4)).is_err());

@@ -21,7 +21,7 @@ use daraja::{
     transport::TransportErrorKind::{Connect, Interrupted},
 };
 
-use crate::support::{Scripted, Step, answer, initiator, refusal, result_urls};
+use crate::support::{Scripted, Step, answer, initiator, noted_of, refusal, result_urls};
 
 const DEPTH: usize = 5;
 
@@ -79,6 +79,8 @@ enum Event {
     Answered(usize),
     AnsweredWithoutIds(usize),
     AnswerLost(usize),
+    /// The repeat was taken, as if it were a payment of its own.
+    AnsweredAgain(usize),
     /// The client's own retry was answered by "duplicate".
     AlreadyAccepted(usize),
     Duplicate(usize),
@@ -89,6 +91,8 @@ enum Event {
     TooLate(usize),
     Dies(usize),
     Result,
+    /// Daraja took a repeat, and found a wrong password before it found that it knows the id.
+    RepeatFails,
     Unproven,
     Timeout,
     BareTimeout,
@@ -110,6 +114,8 @@ enum Got {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Sending {
+    /// Which begin it was, counted from one.
+    number: u64,
     got: Got,
     /// By the clock of the program.
     not_after: Timestamp,
@@ -123,13 +129,17 @@ struct Sending {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 struct Books {
     sendings: Vec<Sending>,
+    begins: u64,
+    /// Requests that Daraja knew already, and took to say so by a result.
+    repeats: u8,
     /// When each payment was made.
     payments: Vec<i64>,
     time: i64,
     is_set_back: bool,
     questions: u8,
-    /// The payout was told the truth, and it is known which payment Daraja spoke of.
+    /// The truth was reported, and nothing but the ids is missing to believe it.
     is_told: bool,
+    /// The only sending there was has been answered.
     is_answered: bool,
 }
 
@@ -142,6 +152,7 @@ impl Books {
 /// What a call can come to, by the real client.
 struct Outcomes {
     answered: Result<B2cAccepted>,
+    answered_again: Result<B2cAccepted>,
     without_ids: Result<B2cAccepted>,
     lost: Result<B2cAccepted>,
     already: Result<B2cAccepted>,
@@ -170,6 +181,7 @@ impl Outcomes {
         let question = TransactionStatusQuery::by_id(&initiator(), code, &id, result_urls());
         let taken = answer(200, r#"{"ConversationID":"AG_Q","OriginatorConversationID":"q-1","ResponseCode":"0"}"#);
         Self {
+            answered_again: run(vec![answer(200, ids.replace("AG_C", "AG_R"))]).await,
             answered: run(vec![answer(200, ids)]).await,
             without_ids: run(vec![answer(200, r#"{"ResponseCode":"0"}"#)]).await,
             lost: run(vec![lost()]).await,
@@ -187,6 +199,7 @@ impl Outcomes {
 /// What Daraja posts about the payment.
 struct Posts {
     result: B2cResult,
+    of_repeat: B2cResult,
     unproven: B2cResult,
     status: TransactionStatusResult,
     pending: TransactionStatusResult,
@@ -199,13 +212,14 @@ impl Posts {
     fn of(product: Product, is_paid: bool) -> Self {
         let id = product.id();
         let money = r#"{"Key":"TransactionAmount","Value":10},{"Key":"TransactionReceipt","Value":"UJ65WSR9W7"},{"Key":"ReceiverPartyPublicName","Value":"254708374149 - W"}"#;
-        let result = |code: u32, parameters: &str| {
+        let result_of = |conversation: &str, code: u32, parameters: &str| {
             let text = format!(
-                r#"{{"Result":{{"OriginatorConversationID":"{id}","ConversationID":"AG_C","ResultCode":{code},
+                r#"{{"Result":{{"OriginatorConversationID":"{id}","ConversationID":"{conversation}","ResultCode":{code},
                 "ResultParameters":{{"ResultParameter":[{parameters}]}}}}}}"#
             );
             B2cResult::parse(text.as_bytes()).unwrap()
         };
+        let result = |code: u32, parameters: &str| result_of("AG_C", code, parameters);
         let status = |word: &str| {
             let text = format!(
                 r#"{{"Result":{{"OriginatorConversationID":"q-1","ConversationID":"AG_Q","ResultCode":0,"ResultParameters":
@@ -218,6 +232,7 @@ impl Posts {
         let not_found = r#"{"Result":{"OriginatorConversationID":"q-1","ConversationID":"AG_Q","ResultCode":2032}}"#;
         Self {
             result: if is_paid { result(0, money) } else { result(1, "") },
+            of_repeat: result_of("AG_R", 2001, ""),
             unproven: result(26, ""),
             status: status(if is_paid { "Completed" } else { "Declined" }),
             pending: status("Pending Authorized"),
@@ -292,11 +307,14 @@ impl Walk<'_> {
                 Got::Executed => {
                     events.extend([Answered(number), AnsweredWithoutIds(number), AlreadyAccepted(number)]);
                 }
-                Got::KnownAlready => events.extend([Duplicate(number), AlreadyAccepted(number)]),
+                Got::KnownAlready => events.extend([Duplicate(number), AlreadyAccepted(number), AnsweredAgain(number)]),
             }
         }
         if !books.payments.is_empty() {
             events.extend([Result, Unproven, Timeout, BareTimeout]);
+        }
+        if books.repeats > 0 {
+            events.push(RepeatFails);
         }
         if books.questions > 0 {
             events.push(StatusNotFound);
@@ -319,8 +337,12 @@ impl Walk<'_> {
                 _ => drop(books.sendings.remove(number)),
             },
             Event::Answered(number) => {
-                books.is_answered = true;
+                books.is_answered |= books.begins == 1;
                 sent(number, &self.outcomes.answered, payout, books);
+            }
+            Event::AnsweredAgain(number) => {
+                books.repeats += 1;
+                sent(number, &self.outcomes.answered_again, payout, books);
             }
             Event::AnsweredWithoutIds(number) => sent(number, &self.outcomes.without_ids, payout, books),
             Event::AnswerLost(number) => sent(number, &self.outcomes.lost, payout, books),
@@ -332,8 +354,9 @@ impl Walk<'_> {
             Event::TooLate(number) => sent(number, &self.outcomes.too_late, payout, books),
             Event::Result => {
                 taken("the result", payout.take_result(&posts.result, now), wrong);
-                books.is_told = true;
+                books.is_told |= self.is_paid || !self.product.is_resent() || books.is_answered;
             }
+            Event::RepeatFails => taken("the failure of a repeat", payout.take_result(&posts.of_repeat, now), wrong),
             Event::Unproven => taken("what proves nothing", payout.take_result(&posts.unproven, now), wrong),
             Event::Timeout => taken("a timeout", payout.take_timeout(&posts.timeout, now), wrong),
             Event::BareTimeout => taken("a bare timeout", payout.take_timeout(&posts.bare_timeout, now), wrong),
@@ -341,10 +364,10 @@ impl Walk<'_> {
                 if payout.next_step(now) != NextStep::AskStatus || books.questions == 2 {
                     return false;
                 }
-                if payout.status_query(&initiator(), result_urls()).is_none() {
-                    wrong.push("it asks, and has no question".to_owned());
+                match payout.status_query(&initiator(), result_urls()) {
+                    Some(query) => payout.asked(&query, &self.outcomes.asked, now),
+                    None => wrong.push("it asks, and has no question".to_owned()),
                 }
-                payout.asked(&self.outcomes.asked, now);
                 books.questions += 1;
             }
             Event::StatusTrue => {
@@ -373,7 +396,9 @@ impl Walk<'_> {
             return false;
         }
         let not_after = dispatch.not_after();
-        books.sendings.push(Sending { got: Got::Nowhere, not_after, clock_differs: false, is_dead: false });
+        books.begins += 1;
+        let number = books.begins;
+        books.sendings.push(Sending { number, got: Got::Nowhere, not_after, clock_differs: false, is_dead: false });
         true
     }
 
@@ -425,8 +450,8 @@ fn taken(what: &str, outcome: std::result::Result<(), daraja::error::Invalid>, w
 
 /// The sending is over: the program has the outcome of its call.
 fn sent(number: usize, outcome: &Result<B2cAccepted>, payout: &mut Payout, books: &mut Books) {
-    payout.sent(outcome, books.now());
-    books.sendings.remove(number);
+    let sending = books.sendings.remove(number);
+    payout.sent(&noted_of(payout, sending.number, outcome.clone()), books.now());
 }
 
 fn word(state: &PayoutState) -> &'static str {

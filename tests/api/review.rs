@@ -13,7 +13,7 @@ use daraja::{
 
 use crate::{
     b2c::{ACCEPTED, payment},
-    support::{Scripted, Step, answer, body, initiator},
+    support::{Scripted, Step, answer, body, initiator, note, result_urls},
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -25,11 +25,16 @@ async fn sent(payment: &B2cPayment, step: Step) -> Result<B2cAccepted> {
     Scripted::new([step]).builder().retry(RetryPolicy::never()).build().unwrap().send(payment).await
 }
 
+fn asked_in_vain(payout: &mut Payout, now: Timestamp) {
+    let query = payout.status_query(&initiator(), result_urls()).unwrap();
+    payout.asked(&query, &Err(Error::from("0812".parse::<daraja::Msisdn>().unwrap_err())), now);
+}
+
 /// Begun at noon, and the answer was lost five seconds later.
 async fn lost(payment: &B2cPayment) -> Payout {
     let mut payout = Payout::new(payment.clone());
     drop(payout.begin(at(0)).unwrap());
-    payout.sent(&sent(payment, Step::Fail(Interrupted)).await, at(5));
+    note(&mut payout, sent(payment, Step::Fail(Interrupted)).await, at(5));
     assert_eq!(*payout.state(), PayoutState::Unknown);
     payout
 }
@@ -70,7 +75,7 @@ async fn a_clock_that_was_fast_while_sending_does_not_move_the_window() {
         match payout.next_step(now) {
             NextStep::SendAgainWithSameId => panic!("sent again {minute} minutes after the first sending"),
             // Not answered, and not found.
-            NextStep::AskStatus => payout.asked(&Err(Error::from("0812".parse::<daraja::Msisdn>().unwrap_err())), now),
+            NextStep::AskStatus => asked_in_vain(&mut payout, now),
             _ => {}
         }
     }
@@ -81,9 +86,8 @@ async fn a_clock_that_was_fast_while_sending_does_not_move_the_window() {
 async fn a_window_that_is_over_for_good_is_not_opened_by_setting_it_again() {
     let payment = payment();
     let mut payout = lost(&payment).await;
-    let refused: Result<_> = Err(Error::from("0812".parse::<daraja::Msisdn>().unwrap_err()));
-    payout.asked(&refused, at(-86_000));
-    payout.asked(&refused, at(-85_000));
+    asked_in_vain(&mut payout, at(-86_000));
+    asked_in_vain(&mut payout, at(-85_000));
     let row = serde_json::to_string(&payout).unwrap();
     assert_eq!(payout.next_step(at(100)), NextStep::AskStatus);
     let loaded = serde_json::from_str::<Payout>(&row).unwrap().send_again_within(Duration::from_secs(600));
@@ -162,7 +166,7 @@ async fn a_notice_about_nothing_does_not_keep_a_payout_from_being_sent() {
     let mut never = Payout::new(payment.clone());
     let mut not_yet = Payout::new(payment.clone());
     drop(not_yet.begin(at(0)).unwrap());
-    not_yet.sent(&sent(&payment, Step::Fail(Connect)).await, at(5));
+    note(&mut not_yet, sent(&payment, Step::Fail(Connect)).await, at(5));
     for payout in [&mut never, &mut not_yet] {
         let before = payout.clone();
         assert!(payout.take_timeout(&QueueTimeout::parse(b"{}").unwrap(), at(6)).is_err());

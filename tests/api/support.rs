@@ -8,8 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use daraja::{
-    Client, Credentials, Environment, Initiator, Merchant, Operation, ResultUrls, SecurityCredential,
+    B2cAccepted, Client, Credentials, Environment, Initiator, Merchant, Operation, Payout, ResultUrls,
+    SecurityCredential, Timestamp,
     client::ClientBuilder,
+    payout::Sent,
     transport::{BoxFuture, Transport, TransportError, TransportErrorKind},
     webhook::{Receiver, Reference, SignedUrls},
 };
@@ -153,6 +155,29 @@ pub(crate) fn result_urls() -> ResultUrls {
 /// The body of a request that was made at 17:00:17 in Nairobi.
 pub(crate) fn body(operation: &impl Operation) -> serde_json::Value {
     serde_json::to_value(operation.body("20240402170017".parse().unwrap())).unwrap()
+}
+
+/// Notes what the last sending of a payout came to; of one that was never begun, too.
+pub(crate) fn note(payout: &mut Payout, outcome: Result<B2cAccepted, daraja::Error>, now: Timestamp) {
+    let sent = noted(payout, outcome);
+    payout.sent(&sent, now);
+}
+
+/// What the last sending of a payout came to: another program has the same dispatch.
+pub(crate) fn noted(payout: &Payout, outcome: Result<B2cAccepted, daraja::Error>) -> Sent {
+    let begins = serde_json::to_value(payout).unwrap()["begins"].as_u64().unwrap();
+    noted_of(payout, begins, outcome)
+}
+
+/// What the sending of this number came to, counted from one.
+pub(crate) fn noted_of(payout: &Payout, number: u64, outcome: Result<B2cAccepted, daraja::Error>) -> Sent {
+    let mut row = serde_json::to_value(payout).unwrap();
+    row["begins"] = number.saturating_sub(1).into();
+    row["state"] = "Created".into();
+    row["due"] = serde_json::Value::Null;
+    row["seen_at"] = serde_json::Value::Null;
+    let mut before: Payout = serde_json::from_value(row).unwrap();
+    before.begin("20261006120000".parse().unwrap()).unwrap().came_to(outcome)
 }
 
 /// The fixtures of a folder below `tests/fixtures`, by name.

@@ -79,7 +79,7 @@ async fn begun_before(behind: TimeDelta, pause: Duration) -> String {
     let begun_at = DateTime::<Utc>::from(client.now()) - behind;
     let dispatch = Payout::new(payment).begin(begun_at.try_into().unwrap()).unwrap();
     tokio::time::sleep(pause).await;
-    told(&dispatch.send(&client, &initiator, urls).await.unwrap_err())
+    told(&dispatch.send(&client, &initiator, urls).await.into_outcome().unwrap_err())
 }
 
 fn failed(code: &str) -> String {

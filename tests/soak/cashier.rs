@@ -67,13 +67,13 @@ async fn pay_one(shop: &Shop, person: u64, clock: FastClock, dice: &mut Dice) ->
         match payout.next_step(now) {
             NextStep::Send | NextStep::SendAgainWithSameId => {
                 // The client's clock is not the fast one, which a dispatch would refuse.
-                drop(payout.begin(now).expect("it is the next safe step"));
+                let dispatch = payout.begin(now).expect("it is the next safe step");
                 // Now and then the program is stopped in the middle, and starts again with what it has stored.
                 let limit = if dice.percent(2) { Duration::from_millis(dice.roll(20)) } else { LIMIT };
                 // The client's own repeats would leave the payout little to decide.
                 let policy = if dice.percent(50) { RetryPolicy::never() } else { patient() };
                 match timeout(limit, shop.client.send_with(&payment, policy)).await {
-                    Ok(outcome) => payout.sent(&outcome, clock.now()),
+                    Ok(outcome) => payout.sent(&dispatch.came_to(outcome), clock.now()),
                     Err(_) => payout = restart(&payout),
                 }
             }
@@ -81,7 +81,7 @@ async fn pay_one(shop: &Shop, person: u64, clock: FastClock, dice: &mut Dice) ->
                 let urls = shop.urls().question(&reference);
                 let query = payout.status_query(&shop.initiator, urls).expect("it carries its id");
                 let outcome = shop.client.send(&query).await;
-                payout.asked(&outcome, clock.now());
+                payout.asked(&query, &outcome, clock.now());
             }
             NextStep::Wait(until) => {
                 let pause = until.since(now).unwrap_or_default() / SPEED;

@@ -30,13 +30,14 @@ impl Worker {
         })?;
         if let Some(dispatch) = dispatch {
             let urls = self.urls.payout(id);
-            let outcome = dispatch.send(&self.daraja, &self.initiator, urls).await;
+            let sent = dispatch.send(&self.daraja, &self.initiator, urls).await;
             // The row is loaded again: the result may have come while the payment was sent.
-            self.book.change(id, |payout| payout.sent(&outcome, self.daraja.now()))?;
+            self.book.change(id, |payout| payout.sent(&sent, self.daraja.now()))?;
         }
         if let Some(question) = question {
             let outcome = self.daraja.send(&question).await;
-            self.book.change(id, |payout| payout.asked(&outcome, self.daraja.now()))?;
+            let now = self.daraja.now();
+            self.book.change(id, |payout| payout.asked(&question, &outcome, now))?;
         }
         Ok(())
     }

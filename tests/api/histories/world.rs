@@ -14,11 +14,13 @@ use daraja::{
     B2cAccepted, B2cOutcome, B2cPayment, B2cResult, Client, Error, Initiator, Kes, Msisdn, NextStep, Payout,
     PayoutState, QueueTimeout, ResultUrls, Shillings, StatusOutcome, Timestamp, TransactionState,
     TransactionStatusResult,
-    payout::Dispatch,
+    payout::{Dispatch, Sent},
     simulator::{Posted, Simulator},
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use tokio::time::{sleep, timeout};
+
+use crate::support::noted;
 
 use super::{
     Bug, Crash, Mail, Setting, Turn,
@@ -46,6 +48,10 @@ pub(super) struct World {
     /// A result or a status that tells the truth was taken and stored.
     told: bool,
     answered: bool,
+    /// An answer was taken and stored.
+    is_noted: bool,
+    /// It died before it sent, which nobody can tell from dying afterwards.
+    is_in_doubt: bool,
 }
 
 fn urls(kind: &str) -> ResultUrls {
@@ -95,6 +101,8 @@ impl World {
             skew,
             told: false,
             answered: false,
+            is_noted: false,
+            is_in_doubt: false,
             line,
             client,
             initiator,
@@ -198,7 +206,12 @@ impl World {
         }
         let taken = self.payout.take_result(&result, self.now());
         assert!(taken.is_ok() || self.bug == Bug::NewIdOnRepeat, "our own result was refused: {taken:?}");
-        !matches!(result.outcome, B2cOutcome::Unproven(_))
+        match result.outcome {
+            B2cOutcome::Paid(_) => true,
+            // After a doubt it may be the failure of a repeat: the transaction's status has to agree.
+            B2cOutcome::Failed(_) => self.is_noted && !self.is_in_doubt && !self.line.log.lock().unwrap().unclear,
+            _ => false,
+        }
     }
 
     fn take_timeout(&mut self, body: &Bytes) -> bool {
@@ -233,13 +246,14 @@ impl World {
         self.line.note(if is_repeat { "sent again" } else { "sent" });
         if self.crash == Crash::BeforeSending {
             self.line.note("crash: before sending");
+            self.is_in_doubt = true;
             self.restart();
             return Ok(());
         }
         if matches!(self.crash, Crash::StandsStill(_)) {
             self.line.note("stands still before sending");
         }
-        let Some(outcome) = self.outcome(dispatch, is_repeat).await? else {
+        let Some(sent) = self.outcome(dispatch, is_repeat).await? else {
             self.line.note("crash: while sending");
             self.line.log.lock().unwrap().unclear = true;
             self.restart();
@@ -252,17 +266,16 @@ impl World {
             self.restart();
             return Ok(());
         }
-        self.payout.sent(&outcome, self.now());
+        let is_stored = self.crash != Crash::BeforeStoring;
+        self.payout.sent(&sent, self.now());
         self.store();
+        self.is_noted |= is_stored;
+        self.is_in_doubt |= !is_stored;
         Ok(())
     }
 
     /// Sends, and takes what is posted meanwhile. `None` if the program dies before the answer.
-    async fn outcome(
-        &mut self,
-        dispatch: Dispatch,
-        is_repeat: bool,
-    ) -> Result<Option<Result<B2cAccepted, Error>>, TestCaseError> {
+    async fn outcome(&mut self, dispatch: Dispatch, is_repeat: bool) -> Result<Option<Sent>, TestCaseError> {
         let (client, simulator, initiator) = (self.client.clone(), self.line.simulator.clone(), self.initiator.clone());
         let (limit, pause) = match self.crash {
             Crash::WhileSending(seconds) => (Duration::from_secs(seconds.into()), Duration::ZERO),
@@ -276,7 +289,7 @@ impl World {
         let sending = async {
             sleep(pause).await;
             match renamed {
-                Some(payment) => client.send(&payment).await,
+                Some(payment) => dispatch.came_to(client.send(&payment).await),
                 None => dispatch.send(&client, &initiator, urls("b2c")).await,
             }
         };
@@ -285,19 +298,18 @@ impl World {
             tokio::select! {
                 biased;
                 posted = simulator.next_result() => self.receive(posted)?,
-                outcome = &mut sending => {
-                    let Ok(outcome) = outcome else { return Ok(None) };
+                sent = &mut sending => {
+                    let Ok(sent) = sent else { return Ok(None) };
                     let is_duplicate = |error: &Error| error.api().is_some_and(daraja::error::ApiError::is_duplicate);
-                    return Ok(Some(match outcome {
-                        Err(error) if self.bug == Bug::FirstDuplicateIsAccepted && is_duplicate(&error) => {
-                            Ok(B2cAccepted::AlreadyAccepted)
+                    if matches!(sent.outcome(), Ok(B2cAccepted::AlreadyAccepted)) {
+                        self.line.note("already accepted");
+                    }
+                    let is_misread = self.bug == Bug::FirstDuplicateIsAccepted;
+                    return Ok(Some(match sent.outcome() {
+                        Err(error) if is_misread && is_duplicate(error) => {
+                            noted(&self.payout, Ok(B2cAccepted::AlreadyAccepted))
                         }
-                        outcome => {
-                            if matches!(outcome, Ok(B2cAccepted::AlreadyAccepted)) {
-                                self.line.note("already accepted");
-                            }
-                            outcome
-                        }
+                        _ => sent,
                     }));
                 }
             }
@@ -308,7 +320,7 @@ impl World {
         let query = self.payout.status_query(&self.initiator, urls("status")).unwrap();
         let outcome = self.client.send(&query).await;
         self.line.note("asked");
-        self.payout.asked(&outcome, self.now());
+        self.payout.asked(&query, &outcome, self.now());
         self.store();
     }
 

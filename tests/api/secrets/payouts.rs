@@ -107,9 +107,9 @@ async fn play(seen: &mut String) {
     assert!(!stored.contains(PATH) && !stored.contains("redential"), "{stored}");
     let dispatch = payout.begin(client.now()).unwrap();
     show(seen, &dispatch);
-    let outcome = dispatch.send(&client, &initiator, urls).await;
-    show(seen, &outcome);
-    payout.sent(&outcome, client.now());
+    let sent = dispatch.send(&client, &initiator, urls).await;
+    show(seen, &sent);
+    payout.sent(&sent, client.now());
     let posted = simulator.next_result().await;
     show(seen, &posted);
     payout.take_result(&B2cResult::parse(&posted.body).unwrap(), client.now()).unwrap();

@@ -49,11 +49,11 @@ pub(crate) async fn work(app: &App, id: &str) -> Result<(), Failure> {
             store(&mut tx, app, &row, &payout).await?;
             // On the disk before it is on the wire.
             tx.commit().await?;
-            let outcome = dispatch.send(&app.daraja.client, &settings.initiator, urls).await;
-            if let Err(error) = &outcome {
+            let sent = dispatch.send(&app.daraja.client, &settings.initiator, urls).await;
+            if let Err(error) = sent.outcome() {
                 tracing::warn!(event = "payout.not_taken", payout = id, %error, "a payout was not taken");
             }
-            record(app, id, |payout| payout.sent(&outcome, app.daraja.client.now())).await
+            record(app, id, |payout| payout.sent(&sent, app.daraja.client.now())).await
         }
         NextStep::AskStatus => {
             let urls = app.daraja.receiver.urls().question(&reference(id)?);
@@ -61,7 +61,7 @@ pub(crate) async fn work(app: &App, id: &str) -> Result<(), Failure> {
             set_due(&mut tx, id, ASKING).await?;
             tx.commit().await?;
             let outcome = app.daraja.client.send(&query).await;
-            record(app, id, |payout| payout.asked(&outcome, app.daraja.client.now())).await
+            record(app, id, |payout| payout.asked(&query, &outcome, app.daraja.client.now())).await
         }
         // A moment that has come meanwhile is seen by the next sweep.
         _ => {
