@@ -17,8 +17,7 @@ mod inbound;
 pub(crate) use any::{read_any, read_number_or_text};
 pub(crate) use digest::digest;
 pub(crate) use inbound::{
-    Fields, MAX_BYTES, Named, Object, Once, Quote, Told, expect_json, next_scalar, next_text, posted_any, read_posted,
-    skip,
+    Fields, MAX_BYTES, Named, Object, Once, Quote, Told, expect_json, next_text, posted_any, read_posted, skip,
 };
 
 /// A string or a number, whichever came. Anything else is read as nothing.

@@ -11,7 +11,7 @@ use crate::{
     CheckoutRequestId, Kes, MerchantRequestId, Msisdn, ReceiptNumber, ResultCode, Timestamp,
     code::Why,
     error::{DecodeError, redact},
-    wire::{Fields, Named, Object, Once, Quote, Scalar, Told, next_scalar, next_text, read_posted, skip},
+    wire::{Fields, Named, Object, Once, Quote, Scalar, Told, next_text, read_posted, skip},
 };
 
 /// What became of a push, as Daraja's callback tells it.
