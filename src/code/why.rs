@@ -27,8 +27,8 @@ pub enum Why {
     /// The code is not known to be final.
     UnknownCode,
     /// The result says two things that cannot both be true: two receipts, two amounts, two recipients or two times, or a
-    /// receipt beside a code of failure. An amount that cannot be read counts as well: it can be any other. A person has
-    /// to look at it.
+    /// receipt beside a code of failure. An amount that cannot be read counts as well: it can be any other; and so do two
+    /// codes in the callback of a push. A person has to look at it.
     Contradicted,
 }
 

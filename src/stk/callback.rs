@@ -47,7 +47,7 @@ pub struct StkCallback {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StkOutcome {
-    /// Money came in: a zero code and a receipt.
+    /// Money came in: a zero code, a receipt, and no amount that is contradicted or unreadable.
     Paid(StkPayment),
     /// No money came in, finally.
     Failed(StkFailure),
@@ -61,7 +61,7 @@ pub enum StkOutcome {
 pub struct StkPayment {
     /// M-PESA's receipt: the one identity of this money, in the customer's SMS as well.
     pub receipt: ReceiptNumber,
-    /// What was paid. Compare it with what was asked.
+    /// What was paid; `None` if the callback does not report it. Compare it with what was asked.
     pub amount: Option<Kes>,
     /// Who paid.
     pub payer: Option<Msisdn>,
@@ -69,7 +69,8 @@ pub struct StkPayment {
     pub completed_at: Option<Timestamp>,
 }
 
-/// A callback that proves neither a payment nor a failure.
+/// A callback that proves neither a payment nor a failure: a success without a receipt, a code that is unknown or missing,
+/// or two values that cannot both be true.
 ///
 /// Money may have come in all the same, above all if it [speaks for a payment](Self::speaks_for_payment): ask with an
 /// [`StkQuery`](super::StkQuery), keep the receipt, and do not ask the customer again.
@@ -87,23 +88,26 @@ pub struct StkPayment {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StkUnproven {
-    /// Daraja's code.
+    /// Daraja's code. It is empty if the callback has no readable code, or two different ones.
     pub code: ResultCode,
     /// Daraja's words.
     pub description: Box<str>,
     /// Why nothing is proved.
     pub why: Why,
-    /// The receipt that stands beside a code that is no success. It proves nothing; keep it, to look the money up.
+    /// The receipt that stands beside a code that is no success, or beside an amount that is contradicted or unreadable. It
+    /// proves nothing; keep it, to look the money up.
     pub receipt: Option<ReceiptNumber>,
+    speaks_for_payment: bool,
 }
 
 impl StkUnproven {
-    /// Whether the code is a success, or a receipt came, or anything that may be one.
+    /// Whether the customer may have paid: always, except if the callback has a plain number for a code, which is not zero,
+    /// and no receipt, amount, payer or date beside it.
     ///
     /// Then only a success settles the payment: a query that reports a failure afterwards does not.
     #[must_use]
     pub fn speaks_for_payment(&self) -> bool {
-        self.why != Why::UnknownCode
+        self.speaks_for_payment
     }
 }
 
@@ -118,12 +122,13 @@ impl fmt::Debug for StkUnproven {
 }
 
 impl StkCallback {
-    /// Reads a callback's body. Unknown keys are let pass, and so is anything but the two that matter: which push, and
-    /// with which code.
+    /// Reads a callback's body. Unknown keys are ignored. A value that cannot be read makes only that value unreadable, and
+    /// a code that is missing, unreadable or contradicted is [`StkOutcome::Unproven`].
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] if it is larger than 64 KiB, no JSON, names no push or no code, or gives either twice, differently.
+    /// [`DecodeError`] if it is larger than 64 KiB, no JSON, names no push or two different ones, or has neither a code nor
+    /// any metadata.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
         read_posted(body, Quote::Redacted, Read::finish)
     }
@@ -165,42 +170,59 @@ struct Items<'a> {
     receipt: Once<Cow<'a, str>>,
     amount: Once<Kes>,
     payer: Once<Msisdn>,
-    completed_at: Option<Timestamp>,
+    completed_at: Once<Timestamp>,
 }
 
 impl Read<'_> {
     fn finish(self) -> Result<StkCallback, &'static str> {
         let id = self.checkout_request_id;
         let id = id.required("holds no CheckoutRequestID", "holds two different CheckoutRequestIDs")?;
-        let code = self.code.required("holds no ResultCode", "holds two different ResultCodes")?;
+        let is_codeless = matches!(&self.code, Once::Absent) || self.code == Once::Given(no_code());
+        if is_codeless && self.items.is_empty() {
+            return Err("holds no ResultCode");
+        }
         Ok(StkCallback {
             checkout_request_id: id.parse().map_err(|_| "holds no readable CheckoutRequestID")?,
             merchant_request_id: self.merchant_request_id.and_then(|id| id.parse().ok()),
-            outcome: conclude(code, self.description.as_deref().unwrap_or_default(), self.items),
+            outcome: conclude(self.code, self.description.as_deref().unwrap_or_default(), self.items),
         })
     }
 }
 
-/// Paid only with a zero code and a receipt that is not a dummy; failed only with a code that is known to be final.
-fn conclude(code: ResultCode, description: &str, items: Items<'_>) -> StkOutcome {
-    let Items { receipt, amount, payer, completed_at } = items;
-    let unproven = |code, why, receipt| {
-        StkOutcome::Unproven(StkUnproven { code, description: redact(description, 200).into(), why, receipt })
-    };
-    match (code.is_success(), Told::of(receipt)) {
-        (true, Told::Receipt(receipt)) => {
-            let (amount, payer) = (amount.given(), payer.given());
-            StkOutcome::Paid(StkPayment { receipt, amount, payer, completed_at })
+/// What stands for a code that is missing, unreadable or contradicted. It is no number, so it speaks for a payment.
+fn no_code() -> ResultCode {
+    ResultCode::from("")
+}
+
+/// Paid only with a zero code and a receipt that is not a dummy; failed only with a code that is known to be final; and
+/// neither if the code or the amount is contradicted.
+fn conclude(code: Once<ResultCode>, description: &str, items: Items<'_>) -> StkOutcome {
+    let is_contradicted = code.is_contradicted() || items.amount.is_contradicted();
+    let has_items = !items.is_empty();
+    let code = code.given().unwrap_or_else(no_code);
+    let receipt = Told::of(items.receipt);
+    let why = match (receipt, code.is_success()) {
+        (Told::Contradicted, _) => Why::Contradicted,
+        _ if is_contradicted => Why::Contradicted,
+        (Told::Receipt(receipt), true) => {
+            let (amount, payer, completed_at) = (items.amount.given(), items.payer.given(), items.completed_at.given());
+            return StkOutcome::Paid(StkPayment { receipt, amount, payer, completed_at });
         }
-        (true, Told::Nothing) => unproven(code, Why::NoReceipt, None),
-        (true, Told::Unreadable) => unproven(code, Why::UnreadableReceipt, None),
-        (true, Told::Contradicted) => unproven(code, Why::Contradicted, None),
-        (false, Told::Nothing) => match StkFailure::known(code, description, Source::Callback) {
-            Ok(failure) => StkOutcome::Failed(failure),
-            Err(code) => unproven(code, Why::UnknownCode, None),
+        (Told::Nothing, true) => Why::NoReceipt,
+        (Told::Unreadable, true) => Why::UnreadableReceipt,
+        (Told::Nothing, false) => match StkFailure::known(code.clone(), description, Source::Callback) {
+            Ok(failure) => return StkOutcome::Failed(failure),
+            Err(_) => Why::UnknownCode,
         },
-        (false, receipt) => unproven(code, Why::Contradicted, receipt.receipt()),
-    }
+        (Told::Receipt(_) | Told::Unreadable, false) => Why::Contradicted,
+    };
+    StkOutcome::Unproven(StkUnproven {
+        speaks_for_payment: why != Why::UnknownCode || has_items || code.as_number().is_none(),
+        code,
+        description: redact(description, 200).into(),
+        why,
+        receipt: receipt.receipt(),
+    })
 }
 
 /// The whole document, `{"Body":{"stkCallback":{..}}}`, or the inner parts alone, as proxies have been seen to send. All
@@ -215,7 +237,7 @@ impl<'a> Fields<'a> for Read<'a> {
             "CheckoutRequestID" => {
                 next_text(map).map(|id| id.into_iter().for_each(|id| self.checkout_request_id.add(id)))
             }
-            "ResultCode" => map.next_value().map(|code| self.code.add(code)),
+            "ResultCode" => next_text(map).map(|code| self.code.add(code.as_deref().map_or_else(no_code, Into::into))),
             "MerchantRequestID" => next_text(map).map(|id| self.merchant_request_id = id),
             "ResultDesc" => next_text(map).map(|words| self.description = words),
             _ => skip(map),
@@ -224,18 +246,27 @@ impl<'a> Fields<'a> for Read<'a> {
 }
 
 impl<'a> Items<'a> {
+    /// An empty text is no value.
     fn add(&mut self, name: &str, value: Scalar<'a>) {
+        if matches!(&value, Scalar::Text(text) if text.trim().is_empty()) {
+            return;
+        }
         match name {
-            "MpesaReceiptNumber" => {
-                if let Some(receipt) = value.into_text().filter(|receipt| !receipt.trim().is_empty()) {
-                    self.receipt.add(receipt);
-                }
-            }
+            // What is neither a text nor a number cannot be read as a receipt: nor can the empty text.
+            "MpesaReceiptNumber" => self.receipt.add(value.into_text().unwrap_or_default()),
             "Amount" => self.amount.add_read(value.to_kes()),
             "PhoneNumber" => self.payer.add_read(value.read(Msisdn::try_from)),
-            "TransactionDate" => self.completed_at = value.read(Timestamp::try_from),
+            "TransactionDate" => self.completed_at.add_read(value.read(Timestamp::try_from)),
             _ => {}
         }
+    }
+
+    /// Whether nothing in it speaks for a payment. The dummy that stands for a receipt does not.
+    fn is_empty(&self) -> bool {
+        matches!(Told::of(self.receipt.as_ref()), Told::Nothing)
+            && matches!(self.amount, Once::Absent)
+            && matches!(self.payer, Once::Absent)
+            && matches!(self.completed_at, Once::Absent)
     }
 }
 

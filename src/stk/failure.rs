@@ -80,9 +80,9 @@ impl StkFailure {
 
     /// A text that can be shown to the customer: what happened and what to do next.
     ///
-    /// "You have not been charged" is said only where a callback proves it. A query has been seen to report a failure of a
-    /// payment that was made, and [`StkReason::NoResponse`] is no proof in a callback either. There the customer is told to
-    /// check the M-PESA SMS before paying again.
+    /// "You have not been charged" is said only where a callback proves it, and never where the advice is to
+    /// [retry after a pause](Advice::RetryAfter): a prompt can still be answered there. A query has been seen to report a
+    /// failure of a payment that was made. There the customer is told to check the M-PESA SMS before paying again.
     ///
     /// ```
     /// use daraja::{StkCallback, StkOutcome};
@@ -99,9 +99,10 @@ impl StkFailure {
     /// ```
     #[must_use]
     pub fn customer_message(&self) -> &'static str {
+        let Messages { proved, unproved } = self.reason.messages();
         match self.source {
-            Source::Callback if self.reason.proves_no_payment() => self.reason.messages().proved,
-            Source::Callback | Source::Query => self.reason.customer_message(),
+            Source::Callback => proved.unwrap_or(unproved),
+            Source::Query => unproved,
         }
     }
 }
@@ -167,9 +168,9 @@ const TWO_MINUTES: Duration = Duration::from_secs(120);
 
 /// What the customer may read about one reason.
 struct Messages {
-    /// Where it is proved that nothing was paid.
-    proved: &'static str,
-    /// Where it is not.
+    /// Where a callback with this reason proves that nothing was paid.
+    proved: Option<&'static str>,
+    /// Where nothing proves it.
     unproved: &'static str,
 }
 
@@ -177,7 +178,17 @@ struct Messages {
 macro_rules! messages {
     ($happened:literal, $next:literal) => {
         Messages {
-            proved: concat!($happened, " You have not been charged: ", $next),
+            proved: Some(concat!($happened, " You have not been charged: ", $next)),
+            ..unproved!($happened, $next)
+        }
+    };
+}
+
+/// The same for a reason that proves nothing: the advice is to look again after a pause.
+macro_rules! unproved {
+    ($happened:literal, $next:literal) => {
+        Messages {
+            proved: None,
             unproved: concat!($happened, " Check your M-PESA SMS first: if none confirms this payment, ", $next),
         }
     };
@@ -261,11 +272,6 @@ impl StkReason {
         self.messages().unproved
     }
 
-    /// Whether a callback with this reason proves that nothing was paid. After 1037 payments have been seen.
-    fn proves_no_payment(self) -> bool {
-        self != Self::NoResponse
-    }
-
     fn messages(self) -> Messages {
         match self {
             Self::InsufficientFunds => {
@@ -282,21 +288,20 @@ impl StkReason {
                 "pay a smaller amount, or pay tomorrow."
             ),
             // The payment that came before may be the one for this very order.
-            Self::TooSoon => Messages {
-                proved: "M-PESA refuses the same amount twice within two minutes. You have not been charged again. Check \
-                         your M-PESA SMS first: if none confirms this payment, wait two minutes and try again.",
-                unproved: "M-PESA refuses the same amount twice within two minutes. Check your M-PESA SMS first: if none \
-                           confirms this payment, wait two minutes and try again.",
+            Self::TooSoon => {
+                unproved!("M-PESA refuses the same amount twice within two minutes.", "wait two minutes and try again.")
+            }
+            // The open request may be the one for this very order.
+            Self::SubscriberBusy => Messages {
+                proved: None,
+                unproved: "There is already a request on this phone: answer or cancel it first. Then check your M-PESA SMS: \
+                           if none confirms this payment, wait a minute and try again.",
             },
-            Self::SubscriberBusy => messages!(
-                "Another M-PESA request is open on your phone.",
-                "finish the other request, wait a minute and try again."
-            ),
             Self::Expired | Self::NoResponse => {
-                messages!("No answer came from your phone.", "unlock your phone, keep it near and try again.")
+                unproved!("No answer came from your phone.", "unlock your phone, keep it near and try again.")
             }
             Self::PromptNotSent => {
-                messages!("The payment request could not be shown on your phone.", "try again in a minute.")
+                unproved!("The payment request could not be shown on your phone.", "try again in a minute.")
             }
             Self::Cancelled => messages!("You cancelled the payment request.", "start again when you want to pay."),
             Self::WrongPin => messages!("The M-PESA PIN was wrong.", "try again with care."),

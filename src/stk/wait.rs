@@ -32,8 +32,8 @@ impl Client {
     ///
     /// A success from any source ends the wait, and so does a failure that a callback at the reference reports. A failure
     /// that only a query reports ends it when a second query agrees, **unless a callback speaks for a payment**: a success
-    /// without a readable receipt, a receipt beside a failure, or a payment at another URL. Then queries may prove a payment
-    /// and nothing else. The wait compares no amount: compare [`Payment::amount`] with what was asked, or the event with
+    /// without a readable receipt or in an unusual spelling, a receipt beside a failure, an amount that is contradicted or
+    /// unreadable, or a payment at another URL. Then queries may prove a payment and nothing else. The wait compares no amount: compare [`Payment::amount`] with what was asked, or the event with
     /// [`Event::expect`](crate::webhook::Event::expect) before you deliver it.
     ///
     /// Passing errors do not end the wait. Queries of all waits of this client and its clones are spaced together, because

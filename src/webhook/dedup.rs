@@ -73,7 +73,10 @@ impl DedupKey {
                         StkOutcome::Paid(payment) => format!("{RECEIPT}{}", payment.receipt),
                         StkOutcome::Failed(failure) => format!("stk:{id}:{}", failure.code()),
                         // A failure that holds a receipt is another event than a failure: a person has to look.
-                        StkOutcome::Unproven(told) => format!("stk:{id}:{}:unproven", told.code),
+                        StkOutcome::Unproven(told) => {
+                            let receipt = told.receipt.map(|receipt| format!(":{receipt}")).unwrap_or_default();
+                            format!("stk:{id}:{}{receipt}:unproven", told.code)
+                        }
                     }
                 }
                 Event::Result(result) => of_result(event, result),

@@ -56,7 +56,8 @@ pub enum Mismatch {
     /// change nothing.
     Request,
     /// Money came in at the URL of this attempt, for another push than the one whose id is stored: one whose answer was
-    /// lost, perhaps. The receipt is worth keeping: the money is there.
+    /// lost, perhaps. The receipt is worth keeping: the money is there. A callback that proves no payment and [speaks for
+    /// one](crate::StkUnproven::speaks_for_payment) counts as well: look the money up.
     OtherPush,
     /// Money came in, under another account: the customer mistyped it, or pays for something else. Keep the receipt and find
     /// out whose it is: the money is there.
@@ -126,17 +127,18 @@ impl Expected {
         }
     }
 
-    /// Of a payment that did not come about only the id is compared.
+    /// Of what proves no payment only the id is compared.
     fn compare_callback(&self, callback: &StkCallback) -> Result<Option<ReceiptNumber>, Mismatch> {
-        let is_other = self.checkout_request_id.as_ref().is_some_and(|id| *id != callback.checkout_request_id);
+        if self.checkout_request_id.as_ref().is_some_and(|id| *id != callback.checkout_request_id) {
+            let speaks_for_payment = callback.outcome.speaks_for_payment();
+            return Err(if speaks_for_payment { Mismatch::OtherPush } else { Mismatch::Request });
+        }
         match &callback.outcome {
-            StkOutcome::Paid(_) if is_other => Err(Mismatch::OtherPush),
             StkOutcome::Paid(payment) => {
                 self.compare_money(payment.amount, payment.payer.map(Payer::Msisdn).as_ref())?;
                 Ok(Some(payment.receipt))
             }
-            _ if is_other => Err(Mismatch::Request),
-            _ => Ok(None),
+            StkOutcome::Failed(_) | StkOutcome::Unproven(_) => Ok(None),
         }
     }
 
@@ -166,7 +168,7 @@ impl Expected {
 }
 
 impl Mismatch {
-    /// Whether money came in all the same, so that its receipt has to be kept and the money given back or put right.
+    /// Whether money came in all the same, or very likely did, so that its receipt has to be kept and the money given back or put right.
     #[must_use]
     pub fn is_about_money(&self) -> bool {
         match self {

@@ -18,7 +18,8 @@ use crate::{CheckoutRequestId, StkCallback};
 /// of that URL: it settles a wait [at that reference](crate::stk::Wait::at), and no other. [`hint`](Self::hint) takes a
 /// callback without such a reference: it settles nothing, and makes the wait ask Daraja at once.
 ///
-/// A callback that comes before its wait begins is remembered: for an hour, and 10 000 of them, unless set otherwise. A
+/// A callback that comes before its wait begins is remembered: for an hour, and 10 000 of them, unless set otherwise. Hints
+/// are counted apart, a tenth as many: whoever posts hints pushes out hints, and no delivery. A
 /// duplicate changes nothing, a failure never overwrites a success, and a callback at one reference never overwrites one at
 /// another. An inbox compares no amount, and it lives in memory: authenticate, compare and store an event first.
 ///
@@ -45,16 +46,24 @@ struct Shared {
     capacity: usize,
 }
 
+type Callbacks = HashMap<CheckoutRequestId, Vec<Remembered>>;
+
 #[derive(Debug, Default)]
 struct State {
     /// For each push one callback at most of each reference, and one without.
-    callbacks: HashMap<CheckoutRequestId, Vec<Remembered>>,
-    /// How many callbacks these are.
-    count: usize,
-    /// The remembered callbacks that nobody waits for, by age, so that the oldest is forgotten first.
-    by_age: BTreeMap<u64, CheckoutRequestId>,
+    callbacks: Callbacks,
+    delivered: Kept,
+    hinted: Kept,
     listeners: HashMap<CheckoutRequestId, Listeners>,
     arrivals: u64,
+}
+
+/// The remembered callbacks of one kind: with a verified reference, or without.
+#[derive(Debug, Default)]
+struct Kept {
+    count: usize,
+    /// Those that nobody waits for, by age, so that the oldest is forgotten first.
+    by_age: BTreeMap<u64, CheckoutRequestId>,
 }
 
 #[derive(Debug)]
@@ -79,13 +88,13 @@ impl Default for Inbox {
 }
 
 impl Inbox {
-    /// An empty inbox that remembers 10 000 callbacks for an hour.
+    /// An empty inbox that remembers 10 000 callbacks and 1 000 hints for an hour.
     #[must_use]
     pub fn new() -> Self {
         Self::remembering(10_000, Duration::from_secs(3_600))
     }
 
-    /// An empty inbox that remembers this many callbacks (at least one) for this long.
+    /// An empty inbox that remembers this many callbacks, and a tenth as many hints (at least one of each), for this long.
     #[must_use]
     pub fn remembering(count: usize, memory: Duration) -> Self {
         let shared = Shared { state: Mutex::default(), memory, capacity: count.max(1) };
@@ -134,7 +143,8 @@ impl Inbox {
     /// How many callbacks are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.lock().count
+        let state = self.shared.lock();
+        state.delivered.count.saturating_add(state.hinted.count)
     }
 
     /// Whether no callback is remembered.
@@ -172,44 +182,32 @@ impl State {
         self.arrivals = self.arrivals.wrapping_add(1);
         let (id, arrival) = (callback.checkout_request_id.clone(), self.arrivals);
         let remembered = Remembered { reference, callback, at: Instant::now(), arrival };
-        let known = self.callbacks.entry(id.clone()).or_default();
+        let kept = if remembered.reference.is_some() { &mut self.delivered } else { &mut self.hinted };
+        if !self.listeners.contains_key(&id) {
+            kept.by_age.insert(arrival, id.clone());
+        }
+        let known = self.callbacks.entry(id).or_default();
         if let Some(older) = known.iter_mut().find(|older| older.reference == remembered.reference) {
-            self.by_age.remove(&older.arrival);
+            kept.by_age.remove(&older.arrival);
             *older = remembered;
         } else {
             known.push(remembered);
-            self.count = self.count.saturating_add(1);
-        }
-        if !self.listeners.contains_key(&id) {
-            self.by_age.insert(arrival, id);
+            kept.count = kept.count.saturating_add(1);
         }
     }
 
-    /// What somebody waits for is never forgotten: they may have been woken and not have looked yet.
+    /// What somebody waits for is never forgotten: they may have been woken and not have looked yet. A hint takes the place
+    /// of hints only: anybody can post as many as they like.
     fn forget_old(&mut self, memory: Duration, capacity: usize) {
-        while let Some((&arrival, id)) = self.by_age.first_key_value() {
-            let mut known = self.of(id).iter();
-            let aged = known.find(|known| known.arrival == arrival).is_none_or(|known| known.at.elapsed() > memory);
-            if self.count <= capacity && !aged {
-                return;
-            }
-            self.forget_oldest();
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        let Some((arrival, id)) = self.by_age.pop_first() else { return };
-        let Entry::Occupied(mut entry) = self.callbacks.entry(id) else { return };
-        entry.get_mut().retain(|known| known.arrival != arrival);
-        self.count = self.count.saturating_sub(1);
-        if entry.get().is_empty() {
-            entry.remove();
-        }
+        let hints = (capacity / 10).max(1);
+        self.delivered.forget_old(&mut self.callbacks, memory, capacity);
+        self.hinted.forget_old(&mut self.callbacks, memory, hints);
     }
 
     fn listen(&mut self, id: &CheckoutRequestId) -> Arc<Notify> {
         for known in self.callbacks.get(id).into_iter().flatten() {
-            self.by_age.remove(&known.arrival);
+            let kept = if known.reference.is_some() { &mut self.delivered } else { &mut self.hinted };
+            kept.by_age.remove(&known.arrival);
         }
         let listeners = self.listeners.entry(id.clone()).or_default();
         listeners.count = listeners.count.saturating_add(1);
@@ -222,8 +220,32 @@ impl State {
         if listeners.count == 0 {
             self.listeners.remove(id);
             for known in self.callbacks.get(id).into_iter().flatten() {
-                self.by_age.insert(known.arrival, id.clone());
+                let kept = if known.reference.is_some() { &mut self.delivered } else { &mut self.hinted };
+                kept.by_age.insert(known.arrival, id.clone());
             }
+        }
+    }
+}
+
+impl Kept {
+    fn forget_old(&mut self, callbacks: &mut Callbacks, memory: Duration, capacity: usize) {
+        while let Some((arrival, id)) = self.by_age.first_key_value() {
+            let mut known = callbacks.get(id).into_iter().flatten();
+            let aged = known.find(|known| known.arrival == *arrival).is_none_or(|known| known.at.elapsed() > memory);
+            if self.count <= capacity && !aged {
+                return;
+            }
+            self.forget_oldest(callbacks);
+        }
+    }
+
+    fn forget_oldest(&mut self, callbacks: &mut Callbacks) {
+        let Some((arrival, id)) = self.by_age.pop_first() else { return };
+        let Entry::Occupied(mut entry) = callbacks.entry(id) else { return };
+        entry.get_mut().retain(|known| known.arrival != arrival);
+        self.count = self.count.saturating_sub(1);
+        if entry.get().is_empty() {
+            entry.remove();
         }
     }
 }

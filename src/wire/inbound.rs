@@ -6,8 +6,9 @@ use serde::{
     Deserializer,
     de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::value::RawValue;
 
-use super::{Key, MalformedJson, Scalar, Text, read_any};
+use super::{Key, MalformedJson, Scalar, read_any};
 use crate::{ReceiptNumber, error::DecodeError};
 
 /// The largest body that is read, in bytes. Real ones have about 600 to 1 500.
@@ -117,8 +118,15 @@ pub(crate) fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> 
 
 /// Reads a text that stands in an object; an empty one is none.
 pub(crate) fn next_text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Cow<'de, str>>, A::Error> {
-    let Text(text) = map.next_value()?;
+    let text = next_scalar(map)?.and_then(Scalar::into_text);
     Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// Reads one value; `null` is none. A number that is out of range, at which the parser would give up the whole document,
+/// is read as [`Scalar::Other`].
+pub(crate) fn next_scalar<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Scalar<'de>>, A::Error> {
+    let value: &'de RawValue = map.next_value()?;
+    Ok(serde_json::from_str(value.get()).unwrap_or(Some(Scalar::Other)))
 }
 
 /// A value that decides something: it may be repeated, but not contradicted.
@@ -144,6 +152,14 @@ impl<T: PartialEq> Once<T> {
         match value {
             Some(value) => self.add(value),
             None => *self = Self::Contradicted,
+        }
+    }
+
+    pub(crate) fn as_ref(&self) -> Once<&T> {
+        match self {
+            Self::Absent => Once::Absent,
+            Self::Given(value) => Once::Given(value),
+            Self::Contradicted => Once::Contradicted,
         }
     }
 
@@ -238,8 +254,8 @@ impl<'de, F: FnMut(Cow<'de, str>, Scalar<'de>)> Visitor<'de> for Named<'_, F> {
         while let Some(Key(key)) = map.next_key()? {
             match &*key {
                 "Item" | "ResultParameter" => map.next_value_seed(Named(take))?,
-                "Name" | "Key" => name = map.next_value::<Text<'de>>()?.0,
-                "Value" => value = map.next_value::<Option<Scalar<'de>>>()?,
+                "Name" | "Key" => name = next_scalar(&mut map)?.and_then(Scalar::into_text),
+                "Value" => value = next_scalar(&mut map)?,
                 _ => skip(&mut map)?,
             }
         }

@@ -39,7 +39,7 @@ const FOLDERS: [Folder; 9] = [
             ("refused_two_documents", None),
             ("refused_", Some(Unknown)),
         ],
-        count: 73,
+        count: 77,
     },
     Folder { name: "b2c/result", rest: Some(Answer), exceptions: &[], count: 106 },
     Folder { name: "status/result", rest: Some(Answer), exceptions: &[], count: 47 },
@@ -318,6 +318,8 @@ fn the_keys_are_stable() {
     for (path, key) in [
         ("stk/callback/paid_four_items", "receipt:UJ65WSR9W7"),
         ("stk/callback/failed_1032_cancelled", "stk:ws_CO_061020261702341254708374149:1032"),
+        ("stk/callback/unproven_zero_without_receipt", "stk:ws_CO_061020261702341254708374149:0:unproven"),
+        ("stk/callback/unproven_amount_unreadable", "stk:ws_CO_061020261702341254708374149:0:UJ65WSR9W7:unproven"),
         ("b2c/result/paid_whole", "result:supplier-7-invoice-1042:0:UJ65WSR9W7"),
         ("b2c/result/failed_1_insufficient", "result:supplier-7-invoice-1042:1"),
         ("b2c/result/unproven_zero_without_receipt", "result:supplier-7-invoice-1042:0:UJ65WSR9W7:unproven"),

@@ -42,8 +42,7 @@ fn an_amount_is_read_from_every_way_to_write_it() {
         assert_eq!(payout.amount, Some(Kes::from_cents(50_000)), "{amount}");
     }
     for amount in ["500.005", "1e13", "18446744073709551616", "\"5e2\""] {
-        let StkOutcome::Paid(payment) = callback("0", amount).outcome else { panic!("{amount}") };
-        assert_eq!(payment.amount, None, "{amount}");
+        assert!(matches!(callback("0", amount).outcome, StkOutcome::Unproven(_)), "{amount}");
         assert!(matches!(result("0", amount).outcome, B2cOutcome::Unproven(_)), "{amount}");
     }
 }

@@ -275,7 +275,7 @@ async fn page() -> String {
 
 What the callback of a push says, and the query likewise. These codes are final. A zero is a payment only together with a receipt, or as the query's
 answer about your own id. If only a query reports a failure, a second one has to agree, and that is no proof: the advice is to look again after
-60 s, and the customer is told to check the M-PESA SMS before paying again, as after 1037.
+60 s, and the customer is told to check the M-PESA SMS before paying again, as after every callback with that advice.
 ";
     let heads = ["code", "meaning (`StkReason`)", "advice", "what the customer may be told after a callback"];
     table(&mut page, &heads, &lines(stk));
