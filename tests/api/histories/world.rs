@@ -48,10 +48,17 @@ pub(super) struct World {
     /// A result or a status that tells the truth was taken and stored.
     told: bool,
     answered: bool,
+    noted: Noted,
+}
+
+/// What the row says about the sendings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    Nothing,
     /// An answer was taken and stored.
-    is_noted: bool,
-    /// It died before it sent, which nobody can tell from dying afterwards.
-    is_in_doubt: bool,
+    Answer,
+    /// It died before an answer was stored, which says nothing about whether it had sent.
+    Doubt,
 }
 
 fn urls(kind: &str) -> ResultUrls {
@@ -101,8 +108,7 @@ impl World {
             skew,
             told: false,
             answered: false,
-            is_noted: false,
-            is_in_doubt: false,
+            noted: Noted::Nothing,
             line,
             client,
             initiator,
@@ -209,7 +215,7 @@ impl World {
         match result.outcome {
             B2cOutcome::Paid(_) => true,
             // After a doubt it may be the failure of a repeat: the transaction's status has to agree.
-            B2cOutcome::Failed(_) => self.is_noted && !self.is_in_doubt && !self.line.log.lock().unwrap().unclear,
+            B2cOutcome::Failed(_) => self.noted == Noted::Answer && !self.line.log.lock().unwrap().unclear,
             _ => false,
         }
     }
@@ -246,7 +252,7 @@ impl World {
         self.line.note(if is_repeat { "sent again" } else { "sent" });
         if self.crash == Crash::BeforeSending {
             self.line.note("crash: before sending");
-            self.is_in_doubt = true;
+            self.noted = Noted::Doubt;
             self.restart();
             return Ok(());
         }
@@ -269,8 +275,7 @@ impl World {
         let is_stored = self.crash != Crash::BeforeStoring;
         self.payout.sent(&sent, self.now());
         self.store();
-        self.is_noted |= is_stored;
-        self.is_in_doubt |= !is_stored;
+        self.noted = if is_stored && self.noted != Noted::Doubt { Noted::Answer } else { Noted::Doubt };
         Ok(())
     }
 
