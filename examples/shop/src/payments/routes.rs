@@ -152,6 +152,10 @@ fn initiated(payment: &Payment, is_new: bool) -> Answer<Initiated> {
             return Err(Failure::new(StatusCode::BAD_GATEWAY, "MPESA_REFUSED", message.unwrap_or_default()));
         }
         ("settled", _) => (Status::Failed, StatusCode::OK, "The payment has failed", message.unwrap_or_default()),
+        ("accepted", _) if payment.is_claimed() => {
+            let text = "You have probably paid: M-PESA reports a payment without its proof. Do not pay again.";
+            (Status::Pending, StatusCode::ACCEPTED, "The payment is not known yet", text.to_owned())
+        }
         ("accepted", _) if is_new => (Status::Pending, StatusCode::OK, "STK Push sent successfully", usual.to_owned()),
         ("accepted", _) => (Status::Pending, StatusCode::OK, "A payment is under way already", usual.to_owned()),
         _ => {
@@ -198,13 +202,15 @@ pub(crate) async fn state_of(app: &App, user: &User, order_id: &str) -> Result<P
     Ok(status_of(&order, payment.as_ref(), receipt))
 }
 
-/// The receipt of a payment, once it is known.
+/// The receipt of a payment, once it is known: the one that paid the order, before one that came to the same URL.
 pub(crate) async fn receipt_of(app: &App, payment_id: &str) -> sqlx::Result<Option<String>> {
-    let found: Option<(Option<String>,)> =
-        sqlx::query_as("SELECT receipt FROM received WHERE payment_id = $1 ORDER BY created_at LIMIT 1")
-            .bind(payment_id)
-            .fetch_optional(app.db.pool())
-            .await?;
+    let found: Option<(Option<String>,)> = sqlx::query_as(
+        "SELECT receipt FROM received WHERE payment_id = $1
+             ORDER BY CASE WHEN disposition = 'order' OR reason IS NULL THEN 0 ELSE 1 END, created_at LIMIT 1",
+    )
+    .bind(payment_id)
+    .fetch_optional(app.db.pool())
+    .await?;
     Ok(found.and_then(|(receipt,)| receipt))
 }
 

@@ -176,6 +176,8 @@ pub(crate) enum Stage {
     },
     /// The order is not paid, and nothing is under way.
     Failed {
+        /// Whether it is proved that nothing was paid.
+        is_proved: bool,
         /// Why, in a sentence for the customer.
         reason: String,
         /// What is safe to do.

@@ -61,13 +61,13 @@ async fn as_long_as_nobody_knows_the_page_says_not_to_pay_again() {
     customer.browser.darken().await;
     customer.look("not-known-dark").await;
 
-    payer.go("/phone?number=254700000003").await;
+    payer.open_phone("254700000003").await;
     payer.sees("Do you want to pay KES 850", "slow-prompt").await;
     payer.answers("1234").await;
     customer.sees("Paid. Thank you!", "paid-dark").await;
     customer.go("/orders").await;
     customer.look("orders-dark").await;
-    customer.go("/phone?number=254700000003").await;
+    customer.open_phone("254700000003").await;
     customer.look("phone-dark").await;
 }
 
