@@ -16,6 +16,8 @@ use daraja::{
 };
 use url::Url;
 
+use crate::payments::LONGEST_PUSH;
+
 /// Where M-PESA's callbacks come in: `MPESA_CALLBACK_URL` must end in it.
 pub(crate) const CALLBACK_PATH: &str = "/api/payments/mpesa/callback";
 /// The same for `MPESA_B2C_RESULT_URL` and `MPESA_B2C_TIMEOUT_URL`.
@@ -79,6 +81,8 @@ pub(crate) struct Rules {
     pub(crate) number_is_new: Duration,
     /// How far apart two queries are that together prove a failure.
     pub(crate) confirm_after: Duration,
+    /// No push leaves later after its row was written.
+    pub(crate) longest_push: Duration,
 }
 
 /// A text that no log shows.
@@ -237,18 +241,16 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         Duration::from_secs(self.parsed(name, usual).max(least))
     }
 
-    /// Whether times may be as short as tests need them: only where no real money can move.
-    fn has_test_times(&mut self) -> bool {
-        if self.text("SHOP_TEST_TIMES").is_none() {
-            return false;
-        }
+    /// How long a push may take in tests, where times may be as short as they need them: only where no real money can move.
+    fn test_times(&mut self) -> Option<Duration> {
+        self.text("SHOP_TEST_TIMES")?;
         // The library takes http for this machine only.
-        let is_simulated = self.text("MPESA_BASE_URL").is_some_and(|url| url.starts_with("http://"));
-        if !is_simulated {
+        if !self.text("MPESA_BASE_URL").is_some_and(|url| url.starts_with("http://")) {
             let problem = "SHOP_TEST_TIMES is for tests with a simulator on this machine, which MPESA_BASE_URL names";
             self.problems.push(problem.to_owned());
+            return None;
         }
-        is_simulated
+        Some(self.seconds("SHOP_TEST_TIMES", 0, 0))
     }
 
     /// `None` is a problem that was noted.
@@ -343,8 +345,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
     }
 
     fn rules(&mut self) -> Rules {
-        let has_test_times = self.has_test_times();
-        let least = |seconds| if has_test_times { 0 } else { seconds };
+        let test_times = self.test_times();
+        let least = |seconds| if test_times.is_some() { 0 } else { seconds };
         let query_spacing = self.seconds("SHOP_QUERY_SPACING_SECONDS", 13, least(1));
         let confirm_after = Duration::from_secs(15);
         Rules {
@@ -357,7 +359,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             unknown_blocks: self.seconds("SHOP_UNKNOWN_BLOCKS_SECONDS", 300, least(60)),
             patience: self.seconds("SHOP_PATIENCE_SECONDS", 120, 0),
             number_is_new: self.seconds("SHOP_NEW_NUMBER_SECONDS", 86_400, least(60)),
-            confirm_after: if has_test_times { confirm_after.min(query_spacing) } else { confirm_after },
+            confirm_after: if test_times.is_some() { confirm_after.min(query_spacing) } else { confirm_after },
+            longest_push: test_times.map_or(LONGEST_PUSH, |longest| longest.min(LONGEST_PUSH)),
         }
     }
 
@@ -390,7 +393,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         let sources = self.text("MPESA_CALLBACK_SOURCES").unwrap_or_default();
         if settings.environment.is_production() && sources.eq_ignore_ascii_case("anyone") {
             self.problems.push(
-                "MPESA_CALLBACK_SOURCES must not be anyone in production: name your proxy in MPESA_CALLBACK_PROXIES"
+                "MPESA_CALLBACK_SOURCES must not be anyone where real money moves: name your proxy in MPESA_CALLBACK_PROXIES"
                     .into(),
             );
         }

@@ -32,7 +32,7 @@ pub(crate) use settle::{take, take_unread};
 pub(crate) use view::{NextStep, PaymentState, Status, status_of};
 
 /// A push is not sent later: one that is still being sent after this was interrupted.
-const LONGEST_PUSH: Duration = Duration::from_mins(2);
+pub(crate) const LONGEST_PUSH: Duration = Duration::from_mins(2);
 
 /// The reason of a push that was refused: another request was open on the phone. A callback's own word for a push that was
 /// taken and met another one is `subscriber_busy`.

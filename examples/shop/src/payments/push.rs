@@ -5,7 +5,7 @@ use std::time::Duration;
 use daraja::{Error, Result, StkAccepted, error::ApiError, operation::NotAfter};
 use tokio::time::sleep;
 
-use super::{LONGEST_PUSH, PHONE_BUSY, Payment, find, lock};
+use super::{PHONE_BUSY, Payment, find, lock};
 use crate::{
     app::App,
     db::{Tx, millis, now},
@@ -41,7 +41,7 @@ pub(super) async fn send(app: App, id: String, order: Order) {
 /// A program can stand still anywhere, and after a time another push may take the place of this one: with the row comes the
 /// time until which the push may leave.
 async fn begin(app: &App, id: &str) -> sqlx::Result<Option<(Payment, NotAfter)>> {
-    let not_after = NotAfter::within(app.daraja.client.now(), LONGEST_PUSH);
+    let not_after = NotAfter::within(app.daraja.client.now(), app.rules.longest_push);
     let mut tx = app.db.write().await?;
     let begun = sqlx::query(
         "UPDATE payments SET state = 'sending', sent_at = $1, server = $2, version = version + 1

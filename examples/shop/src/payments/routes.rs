@@ -154,7 +154,7 @@ fn initiated(payment: &Payment, is_new: bool) -> Answer<Initiated> {
         ("settled", _) => (Status::Failed, StatusCode::OK, "The payment has failed", message.unwrap_or_default()),
         ("accepted", _) if payment.is_claimed() => {
             let text = "You have probably paid: M-PESA reports a payment without its proof. Do not pay again.";
-            (Status::Pending, StatusCode::ACCEPTED, "The payment is not known yet", text.to_owned())
+            (Status::Pending, StatusCode::OK, "The payment is not known yet", text.to_owned())
         }
         ("accepted", _) if is_new => (Status::Pending, StatusCode::OK, "STK Push sent successfully", usual.to_owned()),
         ("accepted", _) => (Status::Pending, StatusCode::OK, "A payment is under way already", usual.to_owned()),

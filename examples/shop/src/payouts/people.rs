@@ -18,9 +18,6 @@ use crate::{
     suppliers::{self, audit},
 };
 
-/// A chain of admins who made each other ends: this is longer than any that was not made to be one.
-const LONGEST_CHAIN: usize = 10_000;
-
 /// An admin's word about a payout that Daraja does not tell of.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 pub(crate) struct Word {
@@ -97,14 +94,16 @@ pub(crate) async fn check_second(
 /// This admin, who made this account, who made that one, and so on.
 async fn chain(tx: &mut AnyConnection, id: &str) -> sqlx::Result<Vec<String>> {
     let mut chain = vec![id.to_owned()];
-    while chain.len() < LONGEST_CHAIN {
+    loop {
         let last = chain.last().map_or(id, String::as_str);
         let maker: Option<(Option<String>,)> =
             sqlx::query_as("SELECT created_by FROM users WHERE id = $1").bind(last).fetch_optional(&mut *tx).await?;
-        let Some((Some(maker),)) = maker else { break };
-        chain.push(maker);
+        match maker {
+            // A loop of makers ends.
+            Some((Some(maker),)) if !chain.contains(&maker) => chain.push(maker),
+            _ => return Ok(chain),
+        }
     }
-    Ok(chain)
 }
 
 /// Takes an admin's word about a payout: refuses one that waits for approval, or ends one that Daraja has not told of for a

@@ -177,7 +177,7 @@ async fn production_that_takes_callbacks_from_anyone_is_refused_at_the_start() {
 
 #[tokio::test]
 async fn what_is_for_tests_or_for_the_demo_only_does_not_start_a_real_shop() {
-    refused(&with("SHOP_TEST_TIMES", "1"), &["SHOP_TEST_TIMES"]).await;
+    refused(&with("SHOP_TEST_TIMES", "120"), &["SHOP_TEST_TIMES"]).await;
     refused(&with("SHOP_DEMO_PASSWORD", "a-password-of-the-tests"), &["SHOP_DEMO_PASSWORD"]).await;
 }
 
