@@ -41,7 +41,7 @@ async fn a_prompt_that_is_ignored_runs_out_and_the_button_waits_as_long_as_it_is
     customer.pay("0708374149").await;
     payer.browser.click(".prompt a.button").await;
     payer.sees("You put the phone away", "ignored").await;
-    customer.sees("Not paid", "no-response").await;
+    customer.sees("Not known to be paid", "no-response").await;
     let told = customer.browser.text(".stage").await;
     assert!(told.contains("You can try again in"), "{told}");
     assert_eq!(customer.browser.property("#pay", "disabled").await, true);
