@@ -42,8 +42,8 @@ pub(crate) struct Demo {
 
 impl Demo {
     /// With one secret for all, or a new one for each.
-    pub(crate) fn new(simulator: Simulator, password: Option<Secret>) -> Self {
-        let secret = || password.clone().unwrap_or_else(|| Secret(new_secret()));
+    pub(crate) fn new(simulator: Simulator, password: Option<&Secret>) -> Self {
+        let secret = || password.cloned().unwrap_or_else(|| Secret(new_secret()));
         Self { simulator, passwords: PEOPLE.iter().map(|_| secret()).collect(), phone_key: secret() }
     }
 

@@ -68,7 +68,7 @@ async fn run(start: Start) -> Result<(), Box<dyn Error>> {
             folder = tempfile::tempdir()?;
             let url = format!("sqlite://{}", folder.path().join("shop.db").display());
             let (simulator, served, daraja) = demo::simulate(address).await?;
-            let demo = demo::Demo::new(simulator, password);
+            let demo = demo::Demo::new(simulator, password.as_ref());
             let app = App::new(Db::open(&url).await?, &config, daraja, Some(demo.clone()));
             demo::fill(&app).await.map_err(|failure| failure.message.into_owned())?;
             serve_metrics(&config, demo::guarded(metrics_routes(metrics))).await?;

@@ -270,8 +270,8 @@ async fn enter_receipt(
         .with_status(StatusCode::ACCEPTED))
 }
 
-/// Settles a payment by the receipt that another admin has entered: one who neither made nor was made by this one, and whose
-/// account is not new. It is not checked with M-PESA.
+/// Settles a payment by the receipt that another admin has entered. The confirming account is not new, and no admin stands in the
+/// makers of both accounts. The receipt is not checked with M-PESA.
 #[utoipa::path(post, path = "/api/payments/{id}/receipt/confirm", tag = "admin", params(("id" = String, Path)),
     request_body = ConfirmedReceipt, responses((status = 200, body = Reply<PaymentState>),
         Unauthorized, Forbidden, NotFound, Conflict, Invalid))]
