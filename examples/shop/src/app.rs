@@ -9,7 +9,7 @@ use axum::{
     middleware,
     response::{IntoResponse, Response},
 };
-use daraja::{simulator::Simulator, webhook::Reference};
+use daraja::webhook::Reference;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer};
@@ -19,7 +19,7 @@ use crate::{
     callbacks,
     config::{Config, Daraja, Identity, Rules},
     db::{Db, new_id},
-    demo,
+    demo::{self, Demo},
     limits::{self, Limits},
     openapi,
     reply::Failure,
@@ -41,14 +41,14 @@ pub(crate) struct App {
     pub(crate) identity: Arc<Identity>,
     /// This process, among the servers on one database.
     pub(crate) server: Arc<str>,
-    pub(crate) demo: Option<Simulator>,
+    pub(crate) demo: Option<Demo>,
     /// Whether browsers reach it by https: cookies then never travel in the clear.
     pub(crate) is_https: bool,
     tasks: TaskTracker,
 }
 
 impl App {
-    pub(crate) fn new(db: Db, config: &Config, daraja: Daraja, demo: Option<Simulator>) -> Self {
+    pub(crate) fn new(db: Db, config: &Config, daraja: Daraja, demo: Option<Demo>) -> Self {
         let is_https = daraja.receiver.urls().stk(&Reference::random()).scheme() == "https";
         Self {
             db,

@@ -199,8 +199,9 @@ async fn try_settle(app: &App, reference: &Reference, key: &str, event: &Event) 
             }
         }
         Event::C2b(_) | Event::Unknown(_) => {
-            tracing::warn!(event = "callback.unread", %reference, kind = %event.kind(), "a delivery that is kept and not read");
+            let is_payment = payments::take_unread(&mut tx, id).await?;
             tx.commit().await?;
+            tracing::error!(event = "callback.unread", %reference, kind = %event.kind(), is_payment, "a delivery cannot be read");
         }
         _ => tx.commit().await?,
     }

@@ -16,6 +16,8 @@ use daraja::{
 };
 use url::Url;
 
+use crate::payments::LONGEST_PUSH;
+
 /// Where M-PESA's callbacks come in: `MPESA_CALLBACK_URL` must end in it.
 pub(crate) const CALLBACK_PATH: &str = "/api/payments/mpesa/callback";
 /// The same for `MPESA_B2C_RESULT_URL` and `MPESA_B2C_TIMEOUT_URL`.
@@ -77,6 +79,10 @@ pub(crate) struct Rules {
     pub(crate) patience: Duration,
     /// How long a supplier's changed number needs a second admin.
     pub(crate) number_is_new: Duration,
+    /// How far apart two queries are that together prove a failure.
+    pub(crate) confirm_after: Duration,
+    /// No push leaves later after its row was written.
+    pub(crate) longest_push: Duration,
 }
 
 /// A text that no log shows.
@@ -116,7 +122,7 @@ impl Unconnected {
 /// How the program was started.
 pub(crate) enum Start {
     /// The simulator in place of M-PESA, and demo data.
-    Demo(Config),
+    Demo(Config, Option<Secret>),
     Real(Config, Box<Unconnected>),
 }
 
@@ -172,8 +178,11 @@ fn demo(names: &[String], lookup: impl Fn(&str) -> Option<String>) -> Result<Sta
     }
     let address = reader.address();
     if !address.ip().is_loopback() {
-        let problem = "SHOP_ADDRESS must be a loopback address: everybody knows the passwords of the demo";
-        reader.problems.push(problem.to_owned());
+        reader.problems.push("SHOP_ADDRESS must be a loopback address: the demo is for this machine only".to_owned());
+    }
+    let password = reader.text(crate::demo::PASSWORD).map(Secret);
+    if password.as_ref().is_some_and(|password| password.0.chars().count() < 12) {
+        reader.problems.push(format!("{} must have 12 characters or more", crate::demo::PASSWORD));
     }
     let config = Config {
         address,
@@ -186,7 +195,7 @@ fn demo(names: &[String], lookup: impl Fn(&str) -> Option<String>) -> Result<Sta
         rules: reader.rules(),
         json_logs: reader.json_logs(),
     };
-    if reader.problems.is_empty() { Ok(Start::Demo(config)) } else { Err(Refusal::Demo(reader.problems)) }
+    if reader.problems.is_empty() { Ok(Start::Demo(config, password)) } else { Err(Refusal::Demo(reader.problems)) }
 }
 
 fn real(names: &[String], lookup: impl Fn(&str) -> Option<String>) -> Result<Start, Refusal> {
@@ -195,9 +204,14 @@ fn real(names: &[String], lookup: impl Fn(&str) -> Option<String>) -> Result<Sta
     if !names.iter().any(|name| is_ours(name) && reader.text(name).is_some()) {
         return Err(Refusal::NothingSet);
     }
+    if reader.text(crate::demo::PASSWORD).is_some() {
+        reader
+            .problems
+            .push(format!("{} belongs to the demo: a real shop starts only without it", crate::demo::PASSWORD));
+    }
     let config = reader.config();
     let daraja = reader.daraja();
-    reader.check_callers(config.address.ip(), daraja.as_ref().map(|daraja| &daraja.receiver));
+    reader.check_callers(config.address.ip().to_canonical(), daraja.as_ref().map(|daraja| &daraja.receiver));
     match daraja {
         Some(daraja) if reader.problems.is_empty() => Ok(Start::Real(config, Box::new(daraja))),
         _ => Err(Refusal::Real(reader.problems)),
@@ -222,8 +236,21 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         })
     }
 
-    fn seconds(&mut self, name: &str, usual: u64) -> Duration {
-        Duration::from_secs(self.parsed(name, usual))
+    /// A shorter time than the least is the least: it would let money move twice, or one person act for two.
+    fn seconds(&mut self, name: &str, usual: u64, least: u64) -> Duration {
+        Duration::from_secs(self.parsed(name, usual).max(least))
+    }
+
+    /// How long a push may take in tests, where times may be as short as they need them: only where no real money can move.
+    fn test_times(&mut self) -> Option<Duration> {
+        self.text("SHOP_TEST_TIMES")?;
+        // The library takes http for this machine only.
+        if !self.text("MPESA_BASE_URL").is_some_and(|url| url.starts_with("http://")) {
+            let problem = "SHOP_TEST_TIMES is for tests with a simulator on this machine, which MPESA_BASE_URL names";
+            self.problems.push(problem.to_owned());
+            return None;
+        }
+        Some(self.seconds("SHOP_TEST_TIMES", 0, 0))
     }
 
     /// `None` is a problem that was noted.
@@ -318,16 +345,22 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
     }
 
     fn rules(&mut self) -> Rules {
+        let test_times = self.test_times();
+        let least = |seconds| if test_times.is_some() { 0 } else { seconds };
+        let query_spacing = self.seconds("SHOP_QUERY_SPACING_SECONDS", 13, least(1));
+        let confirm_after = Duration::from_secs(15);
         Rules {
             daily_payout_cap: self.parsed("SHOP_DAILY_PAYOUT_CAP", 500_000),
             client_rate: self.parsed("SHOP_CLIENT_RATE", 300).max(1),
             phone_rate: self.parsed("SHOP_PHONE_RATE", 5).max(1),
             login_rate: self.parsed("SHOP_LOGIN_RATE", 10).max(1),
-            query_spacing: self.seconds("SHOP_QUERY_SPACING_SECONDS", 13),
-            sweep_after: self.seconds("SHOP_SWEEP_AFTER_SECONDS", 300),
-            unknown_blocks: self.seconds("SHOP_UNKNOWN_BLOCKS_SECONDS", 300),
-            patience: self.seconds("SHOP_PATIENCE_SECONDS", 120),
-            number_is_new: self.seconds("SHOP_NEW_NUMBER_SECONDS", 86_400),
+            query_spacing,
+            sweep_after: self.seconds("SHOP_SWEEP_AFTER_SECONDS", 300, 0),
+            unknown_blocks: self.seconds("SHOP_UNKNOWN_BLOCKS_SECONDS", 300, least(60)),
+            patience: self.seconds("SHOP_PATIENCE_SECONDS", 120, 0),
+            number_is_new: self.seconds("SHOP_NEW_NUMBER_SECONDS", 86_400, least(60)),
+            confirm_after: if test_times.is_some() { confirm_after.min(query_spacing) } else { confirm_after },
+            longest_push: test_times.map_or(LONGEST_PUSH, |longest| longest.min(LONGEST_PUSH)),
         }
     }
 
@@ -356,6 +389,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             if url.is_some_and(|url| in_the_clear(url) || url.path() != path) {
                 self.problems.push(format!("{name} must be your https address and then {path}"));
             }
+        }
+        let sources = self.text("MPESA_CALLBACK_SOURCES").unwrap_or_default();
+        if settings.environment.is_production() && sources.eq_ignore_ascii_case("anyone") {
+            self.problems.push(
+                "MPESA_CALLBACK_SOURCES must not be anyone where real money moves: name your proxy in MPESA_CALLBACK_PROXIES"
+                    .into(),
+            );
         }
         let client = Client::builder(settings.environment, settings.credentials);
         Some(Unconnected { client, merchant: merchant?, receiver: receiver?, payouts })

@@ -11,7 +11,7 @@ use daraja::{
 use crate::{
     app::App,
     auth::{Role, add_user},
-    config::{CALLBACK_PATH, Daraja, Identity, RESULT_PATH, TIMEOUT_PATH},
+    config::{CALLBACK_PATH, Daraja, Identity, RESULT_PATH, Secret, TIMEOUT_PATH},
     db::{DAY, new_id, now},
     reply::Failure,
 };
@@ -21,12 +21,51 @@ mod local;
 
 pub(crate) use local::guarded;
 
-/// Whoever logs in to the demo: address, password, role.
-pub(crate) const LOG_INS: [(&str, &str, Role); 3] = [
-    ("amina@shop.example", "customer-demo", Role::Customer),
-    ("admin@shop.example", "admin-demo", Role::Admin),
-    ("second.admin@shop.example", "admin-demo", Role::Admin),
+/// Whoever logs in to the demo: address and role.
+pub(crate) const PEOPLE: [(&str, Role); 3] = [
+    ("amina@shop.example", Role::Customer),
+    ("admin@shop.example", Role::Admin),
+    ("second.admin@shop.example", Role::Admin),
 ];
+
+/// For tests: the variable with the password of everybody in the demo, and with the key of its phone.
+pub(crate) const PASSWORD: &str = "SHOP_DEMO_PASSWORD";
+
+/// What stands behind the demo. Its secrets are new at each start and are printed on the terminal only: a proxy can hide that it
+/// forwards.
+#[derive(Clone)]
+pub(crate) struct Demo {
+    pub(crate) simulator: Simulator,
+    passwords: Vec<Secret>,
+    phone_key: Secret,
+}
+
+impl Demo {
+    /// With one secret for all, or a new one for each.
+    pub(crate) fn new(simulator: Simulator, password: Option<&Secret>) -> Self {
+        let secret = || password.cloned().unwrap_or_else(|| Secret(new_secret()));
+        Self { simulator, passwords: PEOPLE.iter().map(|_| secret()).collect(), phone_key: secret() }
+    }
+
+    /// Address, password and role of each person.
+    pub(crate) fn log_ins(&self) -> impl Iterator<Item = (&'static str, &str, Role)> {
+        PEOPLE.into_iter().zip(&self.passwords).map(|((email, role), password)| (email, password.0.as_str(), role))
+    }
+
+    /// What the URL of the phone carries: whoever has it answers for every phone.
+    pub(crate) fn phone_key(&self) -> &str {
+        &self.phone_key.0
+    }
+
+    pub(crate) fn is_phone_key(&self, given: &str) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(self.phone_key.0.as_bytes(), given.as_bytes()).is_ok()
+    }
+}
+
+/// 16 characters of a reference that nobody can guess.
+fn new_secret() -> String {
+    Reference::random().as_str().chars().filter(char::is_ascii_alphanumeric).take(16).collect()
+}
 
 /// The phones of the demo, and whose they are: all are in the hands of whoever looks at the page.
 pub(crate) const PHONES: [(&str, &str); 4] = [
@@ -99,7 +138,7 @@ pub(crate) async fn simulate(address: SocketAddr) -> io::Result<(Simulator, Serv
 /// People, products, suppliers and a past to play with.
 pub(crate) async fn fill(app: &App) -> Result<(), Failure> {
     let mut admin = String::new();
-    for (email, password, role) in LOG_INS {
+    for (email, password, role) in app.demo.iter().flat_map(Demo::log_ins) {
         let id = new_id();
         add_user(&app.db, &id, email, password, role).await?;
         if role == Role::Admin && admin.is_empty() {

@@ -57,21 +57,22 @@ async fn main() -> ExitCode {
 
 async fn run(start: Start) -> Result<(), Box<dyn Error>> {
     let stopped = stop::stop_signal()?;
-    let (Start::Demo(config) | Start::Real(config, _)) = &start;
+    let (Start::Demo(config, _) | Start::Real(config, _)) = &start;
     log(config);
     let metrics = metrics::install()?;
     let listener = listen("SHOP_ADDRESS", config.address).await?;
     let address = listener.local_addr()?;
     let folder;
     let (app, _served) = match start {
-        Start::Demo(config) => {
+        Start::Demo(config, password) => {
             folder = tempfile::tempdir()?;
             let url = format!("sqlite://{}", folder.path().join("shop.db").display());
             let (simulator, served, daraja) = demo::simulate(address).await?;
-            let app = App::new(Db::open(&url).await?, &config, daraja, Some(simulator));
+            let demo = demo::Demo::new(simulator, password.as_ref());
+            let app = App::new(Db::open(&url).await?, &config, daraja, Some(demo.clone()));
             demo::fill(&app).await.map_err(|failure| failure.message.into_owned())?;
             serve_metrics(&config, demo::guarded(metrics_routes(metrics))).await?;
-            invite(address);
+            invite(address, &demo);
             (app, Some(served))
         }
         Start::Real(config, daraja) => {
@@ -128,16 +129,17 @@ async fn listen(variable: &str, address: SocketAddr) -> Result<TcpListener, Stri
     TcpListener::bind(address).await.map_err(|error| format!("{variable}: nobody can listen on {address}: {error}"))
 }
 
-fn invite(address: SocketAddr) {
+fn invite(address: SocketAddr, demo: &demo::Demo) {
     println!("listening on http://{address}");
     println!("\nThis is the demo: a simulator stands in for M-PESA, and no real money can move.");
-    println!("Open http://{address} and log in as:");
-    for (email, password, role) in demo::LOG_INS {
+    println!("Open http://{address} and log in as (the passwords are new at each start):");
+    for (email, password, role) in demo.log_ins() {
         println!("  {email} / {password} ({})", role.as_str());
     }
     println!("\nTry this:");
     println!("  1. As the customer, order something and pay with 0708 374 149.");
-    println!("  2. Open http://{address}/phone in another tab: enter the PIN, or cancel, or do nothing.");
+    println!("  2. Open http://{address}/phone?key={} in another tab:", demo.phone_key());
+    println!("     enter the PIN, or cancel, or do nothing.");
     println!(
         "  3. Pay another order with 0700 000 003, where M-PESA is slow: after two minutes the page says \"not known yet, do"
     );

@@ -60,7 +60,11 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     for (name, label, values) in [
         (SUCCEEDED, "source", &["callback", "query", "admin"][..]),
         (FAILED, "reason", &["cancelled", "no_response", "not_sent"]),
-        (SURPLUS, "reason", &["second_payment", "wrong_amount", "order_cancelled"]),
+        (
+            SURPLUS,
+            "reason",
+            &["second_payment", "wrong_amount", "amount_not_known", "other_receipt", "order_cancelled"],
+        ),
         (RECEIVED, "kind", &["stk", "payout", "question", "payout_timeout", "question_timeout"]),
         (REFUSED, "status", &["403", "404", "400"]),
         (PAYOUTS_ENDED, "status", &["completed", "failed"]),

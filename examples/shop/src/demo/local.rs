@@ -1,4 +1,4 @@
-//! Keeps the demo to the machine that it runs on: everybody knows its passwords.
+//! Keeps the demo to the machine that it runs on.
 
 use std::net::IpAddr;
 
@@ -13,10 +13,19 @@ use axum::{
 use crate::reply::Failure;
 
 /// What proxies, tunnels and content networks add to a request that they forward.
-const FORWARDING: [&str; 26] = [
+const FORWARDING: [&str; 34] = [
     "forwarded",
     "forwarded-for",
     "via",
+    // Some proxies write underscores.
+    "x_forwarded_for",
+    "x_forwarded_host",
+    "x_forwarded_proto",
+    "x-real-port",
+    "x-url-scheme",
+    "proxy-client-ip",
+    "wl-proxy-client-ip",
+    "front-end-https",
     "cdn-loop",
     "max-forwards",
     "proxy-connection",
@@ -73,7 +82,7 @@ async fn refuse_others(request: Request, next: Next) -> Response {
     } else {
         return next.run(request).await;
     };
-    let message = format!("This is the demo, whose passwords everybody knows. {why}");
+    let message = format!("This is the demo, for the machine that it runs on. {why}");
     Failure::new(StatusCode::FORBIDDEN, "DEMO_IS_LOCAL", message).into_response()
 }
 
@@ -93,7 +102,7 @@ fn is_this_machine(authority: &str) -> bool {
     (is_loopback || host.eq_ignore_ascii_case("localhost")) && !authority.contains('@')
 }
 
-/// nginx, unless it is told otherwise, adds no header and names us as the host: but it asks in the old version.
+/// A proxy that adds no header and names us as the host is not seen if it speaks HTTP/1.1: the log-ins are secret for that.
 fn is_forwarded(version: Version, headers: &HeaderMap) -> bool {
     let is_forwarding = |name: &str| {
         FORWARDING.contains(&name) || FORWARDING_PREFIXES.into_iter().any(|prefix| name.starts_with(prefix))

@@ -167,15 +167,16 @@ impl NotKnown {
 
 /// Payments that are not known, and those whose receipt waits for a second admin.
 pub(super) async fn unknown_page(visit: &Visit, typed: &receipts::Typed) -> Result<UnknownPage, Failure> {
-    let rows: Vec<NotKnown> = sqlx::query_as(
+    let rows: Vec<NotKnown> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "SELECT p.id, p.created_at, o.number, u.email, p.phone, p.amount, p.state, p.claimed_paid, p.asks FROM payments p
          JOIN orders o ON o.id = p.order_id JOIN users u ON u.id = o.customer_id
          LEFT JOIN entered_receipts e ON e.payment_id = p.id
          WHERE p.state = 'unknown' OR (p.state = 'accepted' AND (p.created_at < $1 OR p.claimed_paid = 1))
          OR (e.payment_id IS NOT NULL
-             AND NOT EXISTS (SELECT 1 FROM received r WHERE r.payment_id = p.id AND r.receipt IS NOT NULL))
+             AND NOT EXISTS (SELECT 1 FROM received r WHERE r.payment_id = p.id AND {IS_ITS_RECEIPT}))
          ORDER BY p.created_at LIMIT 100",
-    )
+        IS_ITS_RECEIPT = crate::payments::receipts::IS_ITS_RECEIPT
+    )))
     .bind(now().saturating_sub(300_000))
     .fetch_all(visit.app.db.pool())
     .await?;

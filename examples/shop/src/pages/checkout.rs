@@ -158,8 +158,12 @@ fn stage(app: &App, order: &Order, payment: Option<&Payment>, state: &PaymentSta
         },
         "refunded" => cancelled("The money was given back."),
         _ if !payment.is_settled() => under_way(app, payment, phone),
+        "cancelled" if payment.is_paid() => {
+            cancelled("The order was cancelled, and your money came in all the same. It will be given back.")
+        }
         "cancelled" => cancelled("The order was cancelled."),
         _ => Stage::Failed {
+            is_proved: payment.is_proved_failure(),
             reason: state.customer_message.clone().unwrap_or_default(),
             next: match state.next_step {
                 Step::Pay => NextStep::RetryNow,

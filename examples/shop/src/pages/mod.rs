@@ -35,6 +35,9 @@ use views::{
     account::{DemoUser, ErrorPage, LoginPage, Trouble},
 };
 
+/// The cookie that opens the demo's phone.
+const PHONE_KEY: &str = "shop_phone";
+
 /// Every page, and what they are styled and moved by.
 pub(crate) fn routes() -> Router<App> {
     let file =
@@ -66,6 +69,8 @@ pub(crate) struct Visit {
     session: String,
     /// Where to go on after a log-in.
     path: String,
+    /// The key of the demo's phone, if the browser has it.
+    phone_key: String,
     notice: Option<(Tone, &'static str)>,
 }
 
@@ -88,6 +93,7 @@ impl FromRequestParts<App> for Visit {
             email: email.unwrap_or_default(),
             session,
             path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+            phone_key: auth::cookie(&parts.headers, PHONE_KEY).unwrap_or_default().to_owned(),
             notice: parts.uri.query().and_then(words::notice),
         })
     }
@@ -231,11 +237,10 @@ async fn login_form(visit: Visit) -> Response {
 }
 
 fn login(visit: &Visit, email: Field, next: String) -> LoginPage {
-    let demo_users = demo::LOG_INS.into_iter().filter(|_| visit.app.demo.is_some());
-    let demo_users = demo_users.map(|(email, password, role)| DemoUser {
+    let demo_users = demo::PEOPLE.into_iter().filter(|_| visit.app.demo.is_some());
+    let demo_users = demo_users.map(|(email, role)| DemoUser {
         role: if role == Role::Admin { "Admin" } else { "Customer" }.to_owned(),
         email: email.to_owned(),
-        password: password.to_owned(),
     });
     LoginPage { shell: visit.shell(), email, next, demo_users: demo_users.collect() }
 }

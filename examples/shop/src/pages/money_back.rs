@@ -187,6 +187,10 @@ fn why(reason: Option<&str>) -> &'static str {
         Some("second_payment") => "The order was paid already",
         Some("order_cancelled") => "The order was cancelled",
         Some("wrong_amount" | "amount_differs") => "It is not the amount that was asked for",
+        Some("amount_not_known") => "M-PESA did not report a readable amount: look the receipt up in the M-PESA portal",
+        Some("other_receipt") => {
+            "Admins entered this receipt, and M-PESA reported another one: look it up in the M-PESA portal"
+        }
         Some("other_request" | "unknown_payment") => "It belongs to no payment of ours",
         _ => "An admin gives it back",
     }

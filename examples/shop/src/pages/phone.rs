@@ -3,6 +3,7 @@
 use axum::{
     Json, Router,
     extract::Request,
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -13,20 +14,34 @@ use daraja::{
 use serde_json::json;
 
 use super::{
-    Visit, for_guests, form, go, page, shown,
+    PHONE_KEY, Visit, for_guests, form, go, page, set_cookie, shown,
     views::{
         Kes,
         phone::{PhoneChoice, PhonePage, Prompt, Sms},
     },
     words,
 };
-use crate::{app::App, demo, reply::Failure};
+use crate::{
+    app::App,
+    demo::{Demo, PHONES},
+    reply::Failure,
+};
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/phone", get(show)).route("/phone/state", get(state)).route("/phone/answer", post(answer))
 }
 
+/// For whoever has opened the phone by the URL that the terminal shows: who answers it pays for everybody.
 fn simulator(visit: &Visit) -> Result<&Simulator, Failure> {
+    let demo = demo(visit)?;
+    if demo.is_phone_key(&visit.phone_key) {
+        return Ok(&demo.simulator);
+    }
+    let message = "Open the phone by the address that is printed on the terminal, where the demo was started.";
+    Err(Failure::new(StatusCode::FORBIDDEN, "PHONE_KEY_NEEDED", message))
+}
+
+fn demo(visit: &Visit) -> Result<&Demo, Failure> {
     visit.app.demo.as_ref().ok_or_else(|| Failure::not_found("NO_SIMULATOR", "There is no simulator behind this shop."))
 }
 
@@ -37,7 +52,7 @@ async fn chosen(visit: &Visit) -> Result<(Msisdn, Vec<PhoneChoice>), Failure> {
         number: number.to_owned(),
         shown: format!("{} ({who})", words::spelled(number)),
     };
-    let mut phones: Vec<_> = demo::PHONES.iter().map(|(number, whose)| shown(number, whose)).collect();
+    let mut phones: Vec<_> = PHONES.iter().map(|(number, whose)| shown(number, whose)).collect();
     for supplier in crate::suppliers::all(&visit.app).await? {
         phones.push(shown(&supplier.mpesa_number, &supplier.name));
     }
@@ -49,6 +64,10 @@ async fn chosen(visit: &Visit) -> Result<(Msisdn, Vec<PhoneChoice>), Failure> {
 
 async fn show(visit: Visit) -> Response {
     page(visit, async |visit| {
+        let key = words::parameter(&visit.path, "key").unwrap_or_default();
+        if demo(visit)?.is_phone_key(&key) {
+            return opened(visit, &key);
+        }
         let simulator = simulator(visit)?;
         let (number, phones) = chosen(visit).await?;
         let ignored = words::parameter(&visit.path, "ignore").unwrap_or_default();
@@ -79,6 +98,18 @@ async fn show(visit: Visit) -> Response {
     .await
 }
 
+/// The key goes from the URL into a cookie.
+fn opened(visit: &Visit, key: &str) -> Result<Response, Failure> {
+    let number = digits(&words::parameter(&visit.path, "number").unwrap_or_default());
+    let mut response = go(&format!("/phone?number={number}"))?;
+    set_cookie(&mut response, visit, PHONE_KEY, key);
+    Ok(response)
+}
+
+fn digits(number: &str) -> String {
+    number.chars().filter(char::is_ascii_digit).collect()
+}
+
 /// Changes when there is something new to see.
 fn version(simulator: &Simulator, number: Msisdn) -> String {
     let open = simulator.open_prompts().into_iter().filter(|open| open.prompt.payer == number).count();
@@ -88,8 +119,9 @@ fn version(simulator: &Simulator, number: Msisdn) -> String {
 
 async fn state(visit: Visit) -> Response {
     page(visit, async |visit| {
+        let simulator = simulator(visit)?;
         let (number, _) = chosen(visit).await?;
-        Ok(Json(json!({"version": version(simulator(visit)?, number)})).into_response())
+        Ok(Json(json!({"version": version(simulator, number)})).into_response())
     })
     .await
 }
@@ -104,7 +136,7 @@ async fn answer(visit: Visit, request: Request) -> Response {
         let simulator = simulator(visit)?;
         let taken = form.get("id").parse().is_ok_and(|id| simulator.answer(&id, answer).is_ok());
         let done = if taken { "answered" } else { "too_late" };
-        let number: String = form.get("number").chars().filter(char::is_ascii_digit).collect();
+        let number = digits(form.get("number"));
         go(&format!("/phone?number={number}&done={done}"))
     })
     .await

@@ -134,7 +134,7 @@ async fn hear(app: &App, id: &str, told: Result<StkStatus>) -> sqlx::Result<Opti
             take_status(app, id, async |tx, order, payment| paid(tx, order, payment, &money).await).await
         }
         Ok(StkStatus::Failed(failure)) => {
-            let confirm_after = PAUSE.min(millis(app.rules.query_spacing));
+            let confirm_after = millis(app.rules.confirm_after);
             take_status(app, id, async |tx, _, payment| {
                 if payment.is_claimed() {
                     return Ok(News::Nothing);
@@ -197,7 +197,7 @@ pub(crate) async fn tidy(app: &App) -> sqlx::Result<()> {
     .execute(&mut *tx)
     .await?;
     sqlx::query("UPDATE payments SET state = 'unknown' WHERE state = 'sending' AND sent_at < $1")
-        .bind(now.saturating_sub(LONGEST_PUSH))
+        .bind(now.saturating_sub(millis(LONGEST_PUSH)))
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;

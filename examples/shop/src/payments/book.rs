@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Money {
     pub(crate) receipt: Option<ReceiptNumber>,
-    /// `None` if it is not told: then as much as was asked for.
+    /// `None` if it is not known: a query and an admin report none, and vouch for the amount that was asked for.
     pub(crate) amount: Option<Kes>,
     pub(crate) payer: Option<String>,
     /// Who told it: callback, query or admin.
@@ -28,15 +28,27 @@ impl Money {
         self.amount.is_some_and(|amount| amount.cents() != payment.amount.saturating_mul(100))
     }
 
+    /// Why this money does not pay what was asked for. A callback reports the amount: one that is missing or cannot be read
+    /// may be any amount.
+    fn misfit(&self, payment: &Payment) -> Option<&'static str> {
+        if self.differs_from(payment) {
+            return Some("wrong_amount");
+        }
+        (self.amount.is_none() && self.source == CALLBACK).then_some("amount_not_known")
+    }
+
     pub(super) fn told(told: &daraja::stk::StkPayment) -> Self {
         Self {
             receipt: Some(told.receipt),
             amount: told.amount,
             payer: told.payer.map(|payer| payer.to_string()),
-            source: "callback",
+            source: CALLBACK,
         }
     }
 }
+
+/// The source of what Daraja itself reports with a receipt.
+pub(crate) const CALLBACK: &str = "callback";
 
 /// Books money for a payment that is locked, and so is its order. Money that was booked before is booked no second time.
 pub(crate) async fn paid(
@@ -72,10 +84,14 @@ struct Booked {
 }
 
 impl Booked {
-    /// Whether Daraja's own word takes the place of what a person has entered, or of what a query has told without a receipt.
+    /// Whether a query has proved it: a receipt of such a row is what admins have entered, as queries report none.
+    fn is_proved_by_query(&self) -> bool {
+        self.source == "query"
+    }
+
+    /// Whether a callback takes the place of the receipt that admins have entered.
     fn yields_to(&self, money: &Money) -> bool {
-        let open = self.source == "admin" && money.source == "callback" && self.disposition != "refunded";
-        money.receipt.is_some() && (self.receipt.is_none() || open)
+        self.source != CALLBACK && money.source == CALLBACK && self.disposition != "refunded"
     }
 }
 
@@ -96,7 +112,7 @@ async fn book(tx: &mut AnyConnection, order: &Order, payment: &Payment, money: &
                     Ok(Some(News::Nothing))
                 };
             }
-            // An admin has entered it for another payment, which is as unknown as before.
+            // An admin has entered it for another payment, which is known as far as it was before.
             Some(known) if known.yields_to(money) => {
                 take_away(tx, &known).await?;
                 if is_given_back(tx, &known).await? {
@@ -111,16 +127,22 @@ async fn book(tx: &mut AnyConnection, order: &Order, payment: &Payment, money: &
     } else if payment.is_paid() {
         return Ok(Some(News::Nothing));
     }
-    // One push brings one receipt: a query has told of it without one, or an admin has entered another.
+    // One push brings one receipt: a query has reported it without one, or admins have entered another.
     let told: Vec<Booked> = sqlx::query_as(AssertSqlSafe(format!("{BOOKED} WHERE payment_id = $1")))
         .bind(&payment.id)
         .fetch_all(&mut *tx)
         .await?;
-    if let Some(told) = told.iter().find(|told| told.yields_to(money)) {
+    if let Some(told) = told.iter().find(|told| money.receipt.is_some() && told.receipt.is_none()) {
         return correct(tx, order, payment, money, told).await.map(Some);
     }
+    let entered = told.iter().find(|told| told.disposition == "order" && told.yields_to(money));
+    // What cannot be read says nothing against what two admins vouch for.
+    let entered = entered.filter(|told| told.is_proved_by_query() || money.misfit(payment) != Some("amount_not_known"));
+    if let Some(entered) = entered {
+        return replace(tx, order, payment, money, entered).await.map(Some);
+    }
     let surplus = match order.state.as_str() {
-        _ if money.differs_from(payment) => Some("wrong_amount"),
+        _ if money.misfit(payment).is_some() => money.misfit(payment),
         "open" => None,
         "cancelled" => Some("order_cancelled"),
         _ => Some("second_payment"),
@@ -148,9 +170,8 @@ async fn correct(
     money: &Money,
     known: &Booked,
 ) -> sqlx::Result<News> {
-    if known.receipt.as_deref().is_some_and(|known| Some(known) != money.receipt.as_ref().map(ReceiptNumber::as_str)) {
-        tracing::error!(event = "receipt.corrected", payment = payment.id, "an admin had entered another receipt");
-    }
+    // A receipt that admins add to what a query has proved makes it no less proved.
+    let source = if money.source == CALLBACK { CALLBACK } else { known.source.as_str() };
     sqlx::query(
         "UPDATE received SET receipt = $1, amount_cents = COALESCE($2, amount_cents), payer = COALESCE($3, payer),
          source = $4 WHERE id = $5",
@@ -158,7 +179,7 @@ async fn correct(
     .bind(money.receipt.as_ref().map(ReceiptNumber::as_str))
     .bind(money.amount.map(Kes::cents))
     .bind(money.payer.as_deref())
-    .bind(money.source)
+    .bind(source)
     .bind(&known.id)
     .execute(&mut *tx)
     .await?;
@@ -173,7 +194,32 @@ async fn correct(
     Ok(News::ToRefund("wrong_amount"))
 }
 
-/// Takes money away from a payment that an admin had entered it for: the payment is as unknown as it was before.
+/// Puts the receipt that Daraja reports in the place of the one that admins have entered for the same payment. That one may be
+/// other money of the same customer, so it is kept: a person looks at it.
+async fn replace(
+    tx: &mut AnyConnection,
+    order: &Order,
+    payment: &Payment,
+    money: &Money,
+    entered: &Booked,
+) -> sqlx::Result<News> {
+    tracing::error!(event = "receipt.corrected", payment = payment.id, "admins had entered another receipt");
+    sqlx::query(
+        "UPDATE received SET source = 'admin', disposition = 'to_refund', reason = 'other_receipt' WHERE id = $1",
+    )
+    .bind(&entered.id)
+    .execute(&mut *tx)
+    .await?;
+    if money.differs_from(payment) {
+        open_again(&mut *tx, &payment.id, &order.id).await?;
+        return keep(tx, Some(payment), money, "wrong_amount").await;
+    }
+    insert(tx, Some(payment), money, "order", None).await?;
+    Ok(News::ToRefund("other_receipt"))
+}
+
+/// Takes money away from a payment that an admin had entered it for. What a query has proved of that payment stays, without
+/// the receipt; else it is as unknown as it was before.
 async fn take_away(tx: &mut AnyConnection, known: &Booked) -> sqlx::Result<()> {
     tracing::error!(
         event = "receipt.taken_away",
@@ -181,6 +227,17 @@ async fn take_away(tx: &mut AnyConnection, known: &Booked) -> sqlx::Result<()> {
         "an admin had entered another payment's receipt"
     );
     let Some(id) = &known.payment_id else { return Ok(()) };
+    if known.is_proved_by_query() {
+        return sqlx::query(
+            "INSERT INTO received (id, payment_id, amount_cents, payer, source, disposition, reason, created_at)
+             SELECT $1, payment_id, amount_cents, payer, source, disposition, reason, created_at FROM received WHERE id = $2",
+        )
+        .bind(new_id())
+        .bind(&known.id)
+        .execute(tx)
+        .await
+        .map(drop);
+    }
     let Some((order, payment)) = lock_both(&mut *tx, id).await? else { return Ok(()) };
     open_again(&mut *tx, &payment.id, &order.id).await?;
     unsettle(tx, &payment).await
@@ -250,7 +307,7 @@ async fn insert(
     disposition: &str,
     reason: Option<&str>,
 ) -> sqlx::Result<bool> {
-    let asked = payment.map(|payment| payment.amount.saturating_mul(100));
+    let asked = payment.map(|payment| payment.amount.saturating_mul(100)).filter(|_| money.source != CALLBACK);
     let inserted = sqlx::query(
         "INSERT INTO received (id, payment_id, receipt, amount_cents, payer, source, disposition, reason, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",

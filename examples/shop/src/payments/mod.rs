@@ -3,6 +3,8 @@
 //! `created` → `sending` → `accepted` (with Daraja's id) or `unknown` → `settled`, paid or failed. A push is never made a
 //! second time: what is not known is waited for and asked for.
 
+use std::time::Duration;
+
 use daraja::{Msisdn, Operation, Shillings, StkPush, webhook::Reference};
 use sqlx::{AnyConnection, FromRow};
 
@@ -26,11 +28,11 @@ mod view;
 
 pub(crate) use ask::{ask_soon, refresh, sweep_one, tidy};
 pub(crate) use routes::{receipt_of, routes};
-pub(crate) use settle::take;
+pub(crate) use settle::{take, take_unread};
 pub(crate) use view::{NextStep, PaymentState, Status, status_of};
 
-/// No push takes longer: one that is still being sent after this was interrupted, in milliseconds.
-pub(crate) const LONGEST_PUSH: i64 = 120_000;
+/// A push is not sent later: one that is still being sent after this was interrupted.
+pub(crate) const LONGEST_PUSH: Duration = Duration::from_mins(2);
 
 /// The reason of a push that was refused: another request was open on the phone. A callback's own word for a push that was
 /// taken and met another one is `subscriber_busy`.
@@ -91,6 +93,12 @@ impl Payment {
         self.claimed_paid == 1
     }
 
+    /// Whether its failure is proved. Of what only queries report, and of a phone that gave no answer, M-PESA can still report a
+    /// payment.
+    pub(crate) fn is_proved_failure(&self) -> bool {
+        self.suspect_code.is_none() && self.reason.as_deref() != Some("no_response")
+    }
+
     /// Seconds until the customer may be asked again.
     fn pause(&self) -> u64 {
         self.retry_at.unwrap_or_default().saturating_sub(now()).max(0).unsigned_abs().div_ceil(1_000)
@@ -100,9 +108,9 @@ impl Payment {
     /// id is not known.
     pub(crate) fn has_blocked_long_enough(&self, blocks: i64, now: i64) -> bool {
         let sent = self.sent_at.unwrap_or(self.created_at);
-        let interrupted = self.state == "sending" && now.saturating_sub(sent) > LONGEST_PUSH;
+        let interrupted = self.state == "sending" && now.saturating_sub(sent) > millis(LONGEST_PUSH);
         let unknown = self.state == "unknown" || interrupted;
-        unknown && self.checkout_request_id.is_none() && now.saturating_sub(sent) >= blocks
+        unknown && !self.is_claimed() && self.checkout_request_id.is_none() && now.saturating_sub(sent) >= blocks
     }
 
     fn number(&self) -> Option<Msisdn> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daraja::{Error, Result, StkAccepted, error::ApiError};
+use daraja::{Error, Result, StkAccepted, error::ApiError, operation::NotAfter};
 use tokio::time::sleep;
 
 use super::{PHONE_BUSY, Payment, find, lock};
@@ -19,13 +19,13 @@ const WHILE_BUSY: Duration = Duration::from_mins(1);
 
 /// Sends the push of a payment that was created. Whoever comes second does nothing.
 pub(super) async fn send(app: App, id: String, order: Order) {
-    let payment = match begin(&app, &id).await {
-        Ok(Some(payment)) => payment,
+    let (payment, not_after) = match begin(&app, &id).await {
+        Ok(Some(begun)) => begun,
         Ok(None) => return,
         Err(error) => return tracing::error!(event = "payment.not_begun", payment = id, %error, "a push was not begun"),
     };
     let Ok(push) = payment.request(&app, &order) else { return };
-    let outcome = app.daraja.client.send(&push).await;
+    let outcome = app.daraja.client.send(&push.not_after(not_after)).await;
     // Daraja's answer is not to be had twice.
     for pause in [0_u64, 100, 500, 2_000, 5_000, 10_000, 20_000] {
         sleep(Duration::from_millis(pause)).await;
@@ -38,7 +38,10 @@ pub(super) async fn send(app: App, id: String, order: Order) {
     }
 }
 
-async fn begin(app: &App, id: &str) -> sqlx::Result<Option<Payment>> {
+/// A program can stand still anywhere, and after a time another push may take the place of this one: with the row comes the
+/// time until which the push may leave.
+async fn begin(app: &App, id: &str) -> sqlx::Result<Option<(Payment, NotAfter)>> {
+    let not_after = NotAfter::within(app.daraja.client.now(), app.rules.longest_push);
     let mut tx = app.db.write().await?;
     let begun = sqlx::query(
         "UPDATE payments SET state = 'sending', sent_at = $1, server = $2, version = version + 1
@@ -51,7 +54,10 @@ async fn begin(app: &App, id: &str) -> sqlx::Result<Option<Payment>> {
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;
-    if begun.rows_affected() == 1 { find(app, id).await } else { Ok(None) }
+    if begun.rows_affected() != 1 {
+        return Ok(None);
+    }
+    Ok(find(app, id).await?.map(|payment| (payment, not_after)))
 }
 
 async fn record(app: &App, id: &str, outcome: &Result<StkAccepted>) -> sqlx::Result<()> {
@@ -86,10 +92,20 @@ async fn accept(tx: &mut Tx, payment: &Payment, accepted: &StkAccepted) -> sqlx:
     .map(drop)
 }
 
-/// Provably not carried out: nobody was asked, and a new payment may be begun.
+/// Provably not carried out: nobody was asked, and a new payment may be begun. But if something came to this payment's own
+/// URL before, Daraja has contradicted itself, and the refusal proves nothing.
 async fn refuse(tx: &mut Tx, payment: &Payment, error: &Error) -> sqlx::Result<()> {
     if payment.is_settled() {
         return Ok(());
+    }
+    if payment.is_claimed() || is_reported(tx, &payment.id).await? {
+        tracing::error!(
+            event = "payment.contradicted",
+            payment = payment.id,
+            %error,
+            "a push was refused, and a callback for it came before"
+        );
+        return set_state(tx, &payment.id, "sending", "unknown").await;
     }
     let (reason, message, advice, pause) = if error.api().is_some_and(ApiError::is_subscriber_busy) {
         // That one may be for this very order, and may be paid: nothing is said of what was charged.
@@ -119,6 +135,13 @@ async fn refuse(tx: &mut Tx, payment: &Payment, error: &Error) -> sqlx::Result<(
     .execute(&mut **tx)
     .await
     .map(drop)
+}
+
+/// Whether a delivery came to the signed URL of this payment.
+async fn is_reported(tx: &mut Tx, id: &str) -> sqlx::Result<bool> {
+    let (count,): (i64,) =
+        sqlx::query_as("SELECT COUNT(*) FROM deliveries WHERE reference = $1").bind(id).fetch_one(&mut **tx).await?;
+    Ok(count > 0)
 }
 
 pub(super) async fn set_state(tx: &mut Tx, id: &str, from: &str, to: &str) -> sqlx::Result<()> {

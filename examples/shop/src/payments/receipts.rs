@@ -3,7 +3,7 @@
 
 use daraja::ReceiptNumber;
 use serde::{Deserialize, Serialize};
-use sqlx::{AnyConnection, FromRow};
+use sqlx::{AnyConnection, AssertSqlSafe, FromRow};
 use utoipa::ToSchema;
 
 use super::{
@@ -131,6 +131,11 @@ fn read(text: &str) -> Result<ReceiptNumber, Failure> {
         .ok_or_else(|| Failure::invalid("INVALID_RECEIPT", "This is not an M-PESA receipt: one looks like SG632NMUAB."))
 }
 
+/// What a row of `received` is if it brings the receipt of its payment: not that of another push, which came to the same URL,
+/// nor one that Daraja has replaced.
+pub(crate) const IS_ITS_RECEIPT: &str =
+    "receipt IS NOT NULL AND COALESCE(reason, '') NOT IN ('other_request', 'other_receipt')";
+
 /// One receipt is one payment's, and the other way round.
 async fn check_free(tx: &mut AnyConnection, id: &str, receipt: &ReceiptNumber) -> Result<(), Failure> {
     let used: Option<(Option<String>,)> = sqlx::query_as("SELECT payment_id FROM received WHERE receipt = $1")
@@ -140,11 +145,12 @@ async fn check_free(tx: &mut AnyConnection, id: &str, receipt: &ReceiptNumber) -
     if used.is_some_and(|(payment_id,)| payment_id.as_deref() != Some(id)) {
         return Err(Failure::conflict("RECEIPT_USED", "This receipt is recorded for another payment."));
     }
-    let known: Option<(String,)> =
-        sqlx::query_as("SELECT receipt FROM received WHERE payment_id = $1 AND receipt IS NOT NULL")
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
+    let known: Option<(String,)> = sqlx::query_as(AssertSqlSafe(format!(
+        "SELECT receipt FROM received WHERE payment_id = $1 AND {IS_ITS_RECEIPT} LIMIT 1"
+    )))
+    .bind(id)
+    .fetch_optional(&mut *tx)
+    .await?;
     if known.is_some() {
         return Err(Failure::conflict("RECEIPT_KNOWN", "This payment has a receipt already."));
     }

@@ -152,6 +152,10 @@ fn initiated(payment: &Payment, is_new: bool) -> Answer<Initiated> {
             return Err(Failure::new(StatusCode::BAD_GATEWAY, "MPESA_REFUSED", message.unwrap_or_default()));
         }
         ("settled", _) => (Status::Failed, StatusCode::OK, "The payment has failed", message.unwrap_or_default()),
+        ("accepted", _) if payment.is_claimed() => {
+            let text = "You have probably paid: M-PESA reports a payment without its proof. Do not pay again.";
+            (Status::Pending, StatusCode::OK, "The payment is not known yet", text.to_owned())
+        }
         ("accepted", _) if is_new => (Status::Pending, StatusCode::OK, "STK Push sent successfully", usual.to_owned()),
         ("accepted", _) => (Status::Pending, StatusCode::OK, "A payment is under way already", usual.to_owned()),
         _ => {
@@ -198,13 +202,15 @@ pub(crate) async fn state_of(app: &App, user: &User, order_id: &str) -> Result<P
     Ok(status_of(&order, payment.as_ref(), receipt))
 }
 
-/// The receipt of a payment, once it is known.
+/// The receipt of a payment, once it is known: the one that paid the order, before one that came to the same URL.
 pub(crate) async fn receipt_of(app: &App, payment_id: &str) -> sqlx::Result<Option<String>> {
-    let found: Option<(Option<String>,)> =
-        sqlx::query_as("SELECT receipt FROM received WHERE payment_id = $1 ORDER BY created_at LIMIT 1")
-            .bind(payment_id)
-            .fetch_optional(app.db.pool())
-            .await?;
+    let found: Option<(Option<String>,)> = sqlx::query_as(
+        "SELECT receipt FROM received WHERE payment_id = $1
+             ORDER BY CASE WHEN disposition = 'order' OR reason IS NULL THEN 0 ELSE 1 END, created_at LIMIT 1",
+    )
+    .bind(payment_id)
+    .fetch_optional(app.db.pool())
+    .await?;
     Ok(found.and_then(|(receipt,)| receipt))
 }
 
@@ -264,8 +270,8 @@ async fn enter_receipt(
         .with_status(StatusCode::ACCEPTED))
 }
 
-/// Settles a payment by the receipt that another admin has entered: one who neither made nor was made by this one, and whose
-/// account is not new. It is not checked with M-PESA.
+/// Settles a payment by the receipt that another admin has entered. The confirming account is not new, and no admin stands in the
+/// makers of both accounts. The receipt is not checked with M-PESA.
 #[utoipa::path(post, path = "/api/payments/{id}/receipt/confirm", tag = "admin", params(("id" = String, Path)),
     request_body = ConfirmedReceipt, responses((status = 200, body = Reply<PaymentState>),
         Unauthorized, Forbidden, NotFound, Conflict, Invalid))]

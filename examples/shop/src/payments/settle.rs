@@ -95,6 +95,16 @@ pub(crate) async fn take(tx: &mut AnyConnection, id: &str, callback: &StkCallbac
     }
 }
 
+/// Takes what came to the URL of this payment and cannot be read: it may report a payment. `false` if there is no such payment.
+pub(crate) async fn take_unread(tx: &mut AnyConnection, id: &str) -> sqlx::Result<bool> {
+    let Some((_, payment)) = lock_both(tx, id).await? else { return Ok(false) };
+    if !payment.is_paid() {
+        claim(tx, &payment).await?;
+        ask_now(tx, id).await?;
+    }
+    Ok(true)
+}
+
 /// It proves nothing, so Daraja is asked.
 async fn ask_now(tx: &mut AnyConnection, id: &str) -> sqlx::Result<()> {
     sqlx::query("UPDATE payments SET sweep_at = $1, asked_at = NULL WHERE id = $2")
@@ -158,13 +168,15 @@ pub(crate) async fn failed(tx: &mut AnyConnection, payment: &Payment, failure: &
     let reason = snake(&format!("{:?}", failure.reason()));
     sqlx::query(
         "UPDATE payments SET state = 'settled', outcome = 'failed', holds_order = 0, reason = $1, customer_message = $2,
-         advice = $3, retry_at = $4, settled_at = COALESCE(settled_at, $5) WHERE id = $6",
+         advice = $3, retry_at = $4, settled_at = COALESCE(settled_at, $5),
+         suspect_code = CASE WHEN $6 = 1 THEN suspect_code ELSE NULL END WHERE id = $7",
     )
     .bind(&reason)
     .bind(failure.customer_message())
     .bind(advice)
     .bind(now.saturating_add(pause))
     .bind(now)
+    .bind(i64::from(by_query))
     .bind(&payment.id)
     .execute(tx)
     .await?;

@@ -18,9 +18,6 @@ use crate::{
     suppliers::{self, audit},
 };
 
-/// A chain of admins who made each other ends: this is longer than any that was not made to be one.
-const LONGEST_CHAIN: usize = 100;
-
 /// An admin's word about a payout that Daraja does not tell of.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 pub(crate) struct Word {
@@ -62,8 +59,9 @@ pub(crate) async fn approve(app: &App, admin: &Admin, id: &str) -> Result<Payout
     Ok(view)
 }
 
-/// The second of four eyes: none of the others, nor whoever one of them made, or was made by, since who makes an
-/// admin knows the password. Nor an account so new that it may have been made for this.
+/// Checks that the second admin is another person than each of the others. Who makes an account knows its password, so no one
+/// may stand in both chains of makers: two accounts of one maker are one person's. Nor may the account be so new that it
+/// may have been made for this.
 pub(crate) async fn check_second(
     tx: &mut AnyConnection,
     app: &App,
@@ -76,13 +74,14 @@ pub(crate) async fn check_second(
             "A second admin is needed: not one who asked for it, changed the number or entered the receipt.",
         );
     }
-    let above = makers(tx, second).await?;
-    let mut is_kin = others.iter().any(|other| above.iter().any(|maker| maker == other));
+    let own = chain(tx, second).await?;
     for other in others {
-        is_kin = is_kin || makers(tx, other).await?.iter().any(|maker| maker == second);
-    }
-    if is_kin {
-        return refuse("Another admin is needed: you made the account of one who began it, or one of them made yours.");
+        if chain(tx, other).await?.iter().any(|one| own.contains(one)) {
+            return refuse(
+                "Another admin is needed: your account and that of one who began it have the same origin. Two admins are \
+                 independent if each comes from another SHOP_ADMIN_EMAIL.",
+            );
+        }
     }
     let (since,): (i64,) =
         sqlx::query_as("SELECT created_at FROM users WHERE id = $1").bind(second).fetch_one(&mut *tx).await?;
@@ -92,17 +91,19 @@ pub(crate) async fn check_second(
     Ok(())
 }
 
-/// Who made this admin, who made that one, and so on.
-async fn makers(tx: &mut AnyConnection, id: &str) -> sqlx::Result<Vec<String>> {
-    let mut makers: Vec<String> = Vec::new();
-    while makers.len() < LONGEST_CHAIN {
-        let last = makers.last().map_or(id, String::as_str);
+/// This admin, who made this account, who made that one, and so on.
+async fn chain(tx: &mut AnyConnection, id: &str) -> sqlx::Result<Vec<String>> {
+    let mut chain = vec![id.to_owned()];
+    loop {
+        let last = chain.last().map_or(id, String::as_str);
         let maker: Option<(Option<String>,)> =
             sqlx::query_as("SELECT created_by FROM users WHERE id = $1").bind(last).fetch_optional(&mut *tx).await?;
-        let Some((Some(maker),)) = maker else { break };
-        makers.push(maker);
+        match maker {
+            // A loop of makers ends.
+            Some((Some(maker),)) if !chain.contains(&maker) => chain.push(maker),
+            _ => return Ok(chain),
+        }
     }
-    Ok(makers)
 }
 
 /// Takes an admin's word about a payout: refuses one that waits for approval, or ends one that Daraja has not told of for a

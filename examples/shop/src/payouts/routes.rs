@@ -90,8 +90,8 @@ async fn show_payout(State(app): State<App>, _: Admin, Id(id): Id) -> Answer<Pay
     Ok(Reply::new("Payout", show(&app, &id).await?))
 }
 
-/// Approves a payout to a number that was changed within a day: a second admin, who neither asked for it nor changed it,
-/// neither made nor was made by who did, and is no new one.
+/// Approves a payout to a number that was changed within a day: a second admin, who neither asked for it nor changed it, whose
+/// account has no maker in common with who did, and is not new.
 #[utoipa::path(post, path = "/api/payments/supplier/payouts/{id}/approve", tag = "payouts", params(("id" = String, Path)),
     responses((status = 200, body = Reply<PayoutView>), Unauthorized, Forbidden, NotFound, Conflict))]
 async fn approve_payout(State(app): State<App>, admin: Admin, Id(id): Id) -> Answer<PayoutView> {

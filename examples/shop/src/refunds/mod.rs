@@ -131,8 +131,14 @@ pub(crate) async fn request(
             .fetch_optional(&mut *tx)
             .await?;
     let received = received.ok_or_else(no_receipt)?;
-    let whole = received.amount_cents.unwrap_or_default() / 100;
-    let amount = wanted.amount.map_or(whole, payouts::Amount::shillings);
+    let known = received.amount_cents.map(|cents| cents / 100);
+    let not_known = || {
+        let message =
+            "It is not known how much was received: state the amount that the M-PESA portal shows for this receipt.";
+        Failure::invalid("INVALID_AMOUNT", message)
+    };
+    let amount = wanted.amount.map(payouts::Amount::shillings).or(known).ok_or_else(not_known)?;
+    let whole = known.unwrap_or(amount);
     if amount < 1 || amount > whole {
         let message = format!("At most KES {whole} can be given back: that is what was received.");
         return Err(Failure::invalid("INVALID_AMOUNT", message));

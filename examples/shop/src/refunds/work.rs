@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use daraja::{
     Accepted, Kes, Result as Told, Reversal, ReversalOutcome, ReversalReason, ReversalResult, Shillings,
+    operation::NotAfter,
     reversal::Reversed,
     webhook::{Event, Reference},
 };
@@ -11,10 +12,15 @@ use sqlx::AnyConnection;
 use tokio::time::sleep;
 
 use super::{Refund, lock, not_found};
-use crate::{app::App, db::now, metrics, payouts, reply::Failure};
+use crate::{
+    app::App,
+    db::{millis, now},
+    metrics, payouts,
+    reply::Failure,
+};
 
-/// A reversal that is still being sent after this was interrupted, in milliseconds.
-const LONGEST_SEND: i64 = 120_000;
+/// A reversal is not sent later, and one that is still being sent after this was interrupted.
+const LONGEST_SEND: Duration = Duration::from_mins(2);
 
 /// Sends a reversal again that provably was not carried out.
 pub(crate) async fn retry(app: &App, id: String) -> Result<(), Failure> {
@@ -45,6 +51,8 @@ pub(super) fn begin(app: &App, id: String) {
 
 /// Sends the reversal of a refund that was created: once.
 async fn reverse(app: &App, id: &str) -> Result<(), Failure> {
+    // A program can stand still anywhere: after this time a person may end the refund, and what is late must not leave.
+    let not_after = NotAfter::within(app.daraja.client.now(), LONGEST_SEND);
     let mut tx = app.db.write().await?;
     let begun = sqlx::query(
         "UPDATE refunds SET state = 'sending', sent_at = $1, server = $2 WHERE id = $3 AND state = 'created'",
@@ -58,7 +66,7 @@ async fn reverse(app: &App, id: &str) -> Result<(), Failure> {
     if begun.rows_affected() == 0 {
         return Ok(());
     }
-    let reversal = request_of(app, &refund)?;
+    let reversal = request_of(app, &refund)?.not_after(not_after);
     tx.commit().await?;
     let outcome = app.daraja.client.send(&reversal).await;
     // Daraja's answer is not to be had twice.
@@ -214,12 +222,18 @@ async fn refused(tx: &mut AnyConnection, app: &App, refund: &Refund, reason: Rev
     if reason == ReversalReason::UnknownPayment {
         return Ok(leave_to_a_person(tx, refund, &reason.to_string()).await?);
     }
-    let (source,): (String,) = sqlx::query_as("SELECT source FROM received WHERE id = $1")
-        .bind(&refund.received_id)
-        .fetch_one(&mut *tx)
-        .await?;
-    if source == "admin" {
+    let (source, amount): (String, Option<i64>) =
+        sqlx::query_as("SELECT source, amount_cents FROM received WHERE id = $1")
+            .bind(&refund.received_id)
+            .fetch_one(&mut *tx)
+            .await?;
+    // A receipt beside what a query has proved is an admin's word, too.
+    if source != "callback" {
         let why = format!("{reason}; and only an admin has told of this money");
+        return Ok(leave_to_a_person(tx, refund, &why).await?);
+    }
+    if amount.is_none() {
+        let why = format!("{reason}; and M-PESA did not report how much came in");
         return Ok(leave_to_a_person(tx, refund, &why).await?);
     }
     pay_out_instead(tx, app, refund, &reason.to_string()).await
@@ -272,7 +286,7 @@ pub(crate) async fn tidy(app: &App) -> sqlx::Result<()> {
     let now = now();
     let mut tx = app.db.write().await?;
     sqlx::query("UPDATE refunds SET state = 'unknown' WHERE state = 'sending' AND sent_at < $1")
-        .bind(now.saturating_sub(LONGEST_SEND))
+        .bind(now.saturating_sub(millis(LONGEST_SEND)))
         .execute(&mut *tx)
         .await?;
     let waiting: Vec<(String,)> =

@@ -24,9 +24,11 @@ mod admins;
 mod answers;
 mod customers;
 
-const AMINA: (&str, &str) = ("amina@shop.example", "customer-demo");
-const ADMIN: (&str, &str) = ("admin@shop.example", "admin-demo");
-const SECOND_ADMIN: (&str, &str) = ("second.admin@shop.example", "admin-demo");
+/// Everybody's, and the key of the phone.
+const PASSWORD: &str = "password-of-the-browser-tests";
+const AMINA: (&str, &str) = ("amina@shop.example", PASSWORD);
+const ADMIN: (&str, &str) = ("admin@shop.example", PASSWORD);
+const SECOND_ADMIN: (&str, &str) = ("second.admin@shop.example", PASSWORD);
 
 /// The demo in a process of its own, and the browsers that look at it.
 struct Demo {
@@ -52,6 +54,7 @@ impl Demo {
             .env("SHOP_ADDRESS", "127.0.0.1:0")
             .env("SHOP_METRICS_ADDRESS", "127.0.0.1:0")
             .env("SHOP_LOG_FILTER", "error")
+            .env("SHOP_DEMO_PASSWORD", PASSWORD)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -97,7 +100,7 @@ impl Demo {
     /// Somebody who looks at the simulator's phone.
     async fn payer(&self) -> Visitor<'_> {
         let visitor = self.visitor(Screen::Phone).await;
-        visitor.go("/phone").await;
+        visitor.open_phone("").await;
         visitor
     }
 }
@@ -113,6 +116,11 @@ struct Visitor<'d> {
 impl Visitor<'_> {
     async fn go(&self, path: &str) {
         self.browser.open(&format!("{}{path}", self.demo.base)).await;
+    }
+
+    /// Looks at the simulator's phone of this number.
+    async fn open_phone(&self, number: &str) {
+        self.go(&format!("/phone?key={PASSWORD}&number={number}")).await;
     }
 
     /// Logs in, and is where that leads.

@@ -33,11 +33,21 @@ async fn silent() -> (World, String) {
 
 /// A callback to the signed URL of this payment.
 async fn deliver(world: &World, payment: &str, callback: &Value) -> u16 {
+    deliver_text(world, payment, &json!({"Body": {"stkCallback": callback}}).to_string()).await
+}
+
+async fn deliver_text(world: &World, payment: &str, body: &str) -> u16 {
     let base: Url = format!("{}/api/payments/mpesa/callback", world.shop.base).parse().unwrap();
     let urls = SignedUrls::new(base.clone(), SECRET).unwrap().at(Purpose::Stk, base).unwrap();
     let url = urls.stk(&payment.parse::<Reference>().unwrap());
-    let body = json!({"Body": {"stkCallback": callback}}).to_string();
-    world.shop.raw(Method::POST, url.path(), &[("content-type", "application/json")], &body).await.status().as_u16()
+    world.shop.raw(Method::POST, url.path(), &[("content-type", "application/json")], body).await.status().as_u16()
+}
+
+/// A success with these items beside its receipt.
+fn success_with(id: &str, items: &Value, receipt: &str) -> Value {
+    let mut items = items.as_array().unwrap().clone();
+    items.push(json!({"Name": "MpesaReceiptNumber", "Value": receipt}));
+    json!({"CheckoutRequestID": id, "ResultCode": 0, "ResultDesc": "ok", "CallbackMetadata": {"Item": items}})
 }
 
 fn success(id: &str, shillings: u32, receipt: Option<&str>) -> Value {
@@ -102,8 +112,11 @@ async fn the_receipt_that_daraja_tells_takes_the_place_of_one_that_was_mistyped(
     world.enter_receipt(&payment, "UKTEST0001").await;
     assert_eq!(deliver(&world, &payment, &success(&last_id(&world), 10, Some("UKTEST0002"))).await, 200);
     assert_eq!(world.shop.verify(&token, &order).await["payment_reference"], "UKTEST0002");
-    assert_eq!(world.value("SELECT COUNT(*) FROM received").await, 1);
     assert_eq!(world.value("SELECT COUNT(*) FROM received WHERE disposition = 'order'").await, 1);
+    // The other one may be mistyped, and may be money: a person looks at it.
+    assert_eq!(world.value("SELECT COUNT(*) FROM received").await, 2);
+    let page = Browser::log_in(&world.shop, ADMIN.0, ADMIN.1).await.get("/admin/refunds").await.body;
+    assert!(page.contains("UKTEST0001") && page.contains("M-PESA reported another one"), "{page}");
     world.end().await;
 }
 
@@ -281,6 +294,10 @@ async fn a_phone_is_not_asked_again_before_the_pause_that_its_failure_advises() 
     let order = shop.order(&token, 10).await;
     shop.pay(&token, &order, "254700000037").await.ok(200);
     assert_eq!(shop.until(&token, &order, "failed").await["next_step"], "wait");
+    // Of a phone that gave no answer a payment can still be reported.
+    let customer = Browser::log_in(shop, "amina@shop.example", ADMIN.1).await;
+    let page = customer.get(&format!("/orders/{order}")).await.body;
+    assert!(page.contains("Not known to be paid"), "{page}");
     shop.pay(&token, &order, PHONE).await.fails(409, "TOO_SOON");
     assert_eq!(world.simulator.prompts().len(), 1);
     world.database.execute("UPDATE payments SET retry_at = retry_at - 600000").await;
@@ -346,5 +363,267 @@ async fn a_customer_who_keeps_looking_does_not_put_the_sweep_off() {
         .await;
     }
     assert_eq!(world.value("SELECT COUNT(*) FROM payments WHERE sweep_at = created_at + 300000").await, 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_amount_that_is_contradicted_or_unreadable_pays_no_order() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    world.simulator.everyone().cancels().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let mut paid = Vec::new();
+    for (index, amounts) in [
+        json!([{"Name": "Amount", "Value": 1}, {"Name": "Amount", "Value": 900}]),
+        json!([{"Name": "Amount", "Value": "1.-"}]),
+        json!([{"Name": "Amount", "Value": 1.005}]),
+        json!([{"Name": "Amount", "Value": {"KES": 1}}]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let order = shop.order(&token, 900).await;
+        let started = shop.pay(&token, &order, &format!("25470000010{index}")).await.ok(200);
+        let payment = started["payment_id"].as_str().unwrap();
+        let callback = success_with(&last_id(&world), &amounts, &format!("UKTEST000{}", index + 1));
+        assert_eq!(deliver(&world, payment, &callback).await, 200);
+        let told = shop.verify(&token, &order).await;
+        if told["status"] == "completed" {
+            paid.push(amounts);
+        }
+    }
+    assert!(paid.is_empty(), "orders of KES 900 are paid by {paid:?}");
+    // The money is kept, and nobody guesses how much it is: who gives it back says so.
+    let kept = "SELECT COUNT(*) FROM received WHERE receipt = 'UKTEST0002' AND amount_cents IS NULL
+        AND disposition = 'to_refund' AND reason = 'amount_not_known'";
+    assert_eq!(world.value(kept).await, 1);
+    let admin = shop.admin().await;
+    let refund = |amount: Value| json!({"receipt": "UKTEST0002", "reason": "No amount", "amount": amount});
+    shop.post("/api/payments/refund", &admin, refund(Value::Null)).await.fails(422, "INVALID_AMOUNT");
+    shop.post("/api/payments/refund", &admin, refund(json!(1))).await.ok(202);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_made_two_admins_and_knows_both_passwords_is_not_two_persons() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    world.simulator.everyone().approves().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 900).await;
+    world.simulator.fault(Route::StkPush, Fault::ResetAfter);
+    let payment = shop.pay(&token, &order, PHONE).await.ok(202)["payment_id"].as_str().unwrap().to_owned();
+    // One person, one account: makes two others, and waits a day.
+    let (one, two) = (shop.another_admin("one@shop.example").await, shop.another_admin("two@shop.example").await);
+    world.database.execute("UPDATE users SET created_at = created_at - 90000000").await;
+    let path = format!("/api/payments/{payment}/receipt");
+    shop.post(&path, &one, json!({"receipt": "ZZZ9ZZZZZ9", "reason": "SMS"})).await.ok(202);
+    let told = shop.post(&format!("{path}/confirm"), &two, json!({"receipt": "ZZZ9ZZZZZ9"})).await;
+    assert_eq!(told.status.as_u16(), 403, "{} {}", ADMIN.0, told.body);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn money_that_two_admins_vouch_for_is_not_forgotten_when_a_second_payment_comes() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    world.simulator.everyone().approves().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 10).await;
+    world.simulator.fault(Route::StkPush, Fault::ResetAfter);
+    let payment = shop.pay(&token, &order, PHONE).await.ok(202)["payment_id"].as_str().unwrap().to_owned();
+    // The customer paid by the PayBill menu; two admins found it in the portal.
+    world.enter_receipt(&payment, "UKTEST0001").await;
+    // And then the prompt on the phone, too.
+    let callback = success_with(&last_id(&world), &json!([{"Name": "Amount", "Value": 10}]), "UKTEST0002");
+    assert_eq!(deliver(&world, &payment, &callback).await, 200);
+    assert_eq!(world.value("SELECT COUNT(*) FROM received WHERE receipt = 'UKTEST0002'").await, 1);
+    assert_eq!(world.value("SELECT COUNT(*) FROM received WHERE receipt = 'UKTEST0001'").await, 1, "it is forgotten");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_receipt_that_is_told_is_the_one_that_paid_the_order() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    world.simulator.everyone().cancels().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 10).await;
+    let started = shop.pay(&token, &order, PHONE).await.ok(200);
+    let payment = started["payment_id"].as_str().unwrap();
+    let ten = || json!([{"Name": "Amount", "Value": 10}]);
+    assert_eq!(deliver(&world, payment, &success_with("ws_CO_other", &ten(), "UKTEST0001")).await, 200);
+    assert_eq!(deliver(&world, payment, &success_with(&last_id(&world), &ten(), "UKTEST0002")).await, 200);
+    let told = shop.verify(&token, &order).await;
+    assert_eq!((&told["status"], &told["payment_reference"]), (&json!("completed"), &json!("UKTEST0002")));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_refuses_does_not_overrule_a_callback_that_reports_a_payment() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    let (token, admin) = (shop.customer("amina@shop.example").await, shop.admin().await);
+    let order = shop.order(&token, 10).await;
+    world.simulator.fault(Route::OAuth, Fault::Slow(Duration::from_secs(3)));
+    world.simulator.fault(Route::StkPush, Fault::Refused(400, "400.002.02", "Bad Request - Invalid PhoneNumber"));
+    let (_, ()) = tokio::join!(shop.pay(&token, &order, PHONE), async {
+        let mut id = String::new();
+        eventually("it is being sent", async || {
+            let list = shop.get("/api/payments?state=sending", &admin).await.ok(200);
+            id = list["items"][0]["id"].as_str().unwrap_or_default().to_owned();
+            !id.is_empty()
+        })
+        .await;
+        let claim = json!({"CheckoutRequestID": "ws_CO_1", "ResultCode": 0, "ResultDesc": "processed successfully"});
+        assert_eq!(deliver(&world, &id, &claim).await, 200);
+    });
+    let told = shop.verify(&token, &order).await;
+    assert_eq!(world.value("SELECT claimed_paid FROM payments").await, 1);
+    assert_eq!(told["status"], "pending", "{told}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_push_that_stalls_before_it_is_sent_does_not_ring_after_another_took_its_place() {
+    // No push may leave later than seven seconds after its row, and what is left must be enough for an answer.
+    let world = World::with(quick(), Options::default().with("SHOP_TEST_TIMES", "7")).await;
+    let shop = &world.shop;
+    world.simulator.everyone().approves();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 10).await;
+    // The server stalls behind its row: here the token is what it waits for.
+    world.simulator.fault(Route::OAuth, Fault::Slow(Duration::from_secs(4)));
+    let (_, ()) = tokio::join!(shop.pay(&token, &order, PHONE), async {
+        eventually("it is being sent", async || {
+            world.value("SELECT COUNT(*) FROM payments WHERE state = 'sending'").await == 1
+        })
+        .await;
+        // Five minutes pass, and a little.
+        world
+            .database
+            .execute("UPDATE payments SET sent_at = sent_at - 301000, created_at = created_at - 301000")
+            .await;
+        tokio::time::timeout(Duration::from_secs(3), shop.pay(&token, &order, "254700000055")).await.ok();
+    });
+    eventually("all is settled", async || {
+        world.value("SELECT COUNT(*) FROM payments WHERE state <> 'settled'").await == 0
+    })
+    .await;
+    assert_eq!(world.simulator.prompts().len(), 0, "both waited for the token for too long");
+    assert_eq!(world.value("SELECT COUNT(*) FROM payments WHERE reason = 'not_sent'").await, 2);
+    shop.pay(&token, &order, PHONE).await.ok(200);
+    shop.until(&token, &order, "completed").await;
+    let prompts = world.simulator.prompts().len();
+    assert_eq!((prompts, world.simulator.payments().len()), (1, 1), "asked and paid");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn money_of_another_push_does_not_keep_the_true_receipt_out() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    world.simulator.everyone().approves().after(Duration::from_mins(5)).callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 10).await;
+    let started = shop.pay(&token, &order, PHONE).await.ok(200);
+    let payment = started["payment_id"].as_str().unwrap();
+    let ten = json!([{"Name": "Amount", "Value": 10}]);
+    assert_eq!(deliver(&world, payment, &success_with("ws_CO_other", &ten, "UKTEST0001")).await, 200);
+    let body = json!({"receipt": "UKTEST0002", "reason": "SMS"});
+    let told = shop.post(&format!("/api/payments/{payment}/receipt"), &shop.admin().await, body).await;
+    assert_eq!(told.status.as_u16(), 202, "{}", told.body);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_a_query_proved_is_not_taken_away_with_an_admins_receipt() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    world.simulator.everyone().approves().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let first = shop.order(&token, 10).await;
+    let started = shop.pay(&token, &first, PHONE).await.ok(200);
+    let payment = started["payment_id"].as_str().unwrap().to_owned();
+    eventually("the query tells of the payment", async || {
+        shop.post("/api/payments/mpesa/query", &token, json!({"order_id": first})).await.ok(200)["status"]
+            == "completed"
+    })
+    .await;
+    world.enter_receipt(&payment, "UKTEST0001").await;
+    let second = shop.order(&token, 10).await;
+    let started = shop.pay(&token, &second, "254700000055").await.ok(200);
+    let other = started["payment_id"].as_str().unwrap();
+    // Daraja does not answer queries meanwhile.
+    for _ in 0..200 {
+        world.simulator.fault(Route::StkQuery, Fault::Empty);
+    }
+    let ten = json!([{"Name": "Amount", "Value": 10}]);
+    assert_eq!(deliver(&world, other, &success_with(&last_id(&world), &ten, "UKTEST0001")).await, 200);
+    let told = shop.verify(&token, &first).await;
+    assert_eq!((&told["status"], &told["payment_reference"]), (&json!("completed"), &Value::Null));
+    assert_eq!(shop.verify(&token, &second).await["payment_reference"], "UKTEST0001");
+    assert_eq!(world.value("SELECT COUNT(*) FROM received WHERE disposition = 'order'").await, 2);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_callback_that_cannot_be_read_is_not_overruled_by_queries() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    world.simulator.everyone().cancels().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 10).await;
+    let started = shop.pay(&token, &order, PHONE).await.ok(200);
+    let payment = started["payment_id"].as_str().unwrap();
+    let body = format!(
+        r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"{}","ResultCode":0,"ResultDesc":"processed successfully","CallbackMetadata":{{"Item":[
+        {{"Name":"Amount","Value":10}},{{"Name":"MpesaReceiptNumber","Value":"UKTEST0001"}},{{"Name":"Balance","Value":1e400}}]}}}}}}}}"#,
+        last_id(&world)
+    );
+    assert_eq!(deliver_text(&world, payment, &body).await, 200);
+    // Daraja is asked at once, not after five minutes.
+    eventually("Daraja is asked", async || world.simulator.calls(Route::StkQuery) > 0).await;
+    ask_more(&world, 1).await;
+    let state = shop.verify(&token, &order).await;
+    assert_eq!(state["status"], "pending", "{state}");
+    let again = shop.pay(&token, &order, PHONE).await.ok(200);
+    assert!(!again["customer_message"].as_str().unwrap().contains("PIN"), "{again}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn no_setting_makes_one_click_more_a_second_charge() {
+    let options = Options::default().with("SHOP_TEST_TIMES", "").with("SHOP_UNKNOWN_BLOCKS_SECONDS", "0");
+    let world = World::with(quick(), options).await;
+    let shop = &world.shop;
+    world.simulator.everyone().approves().callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 10).await;
+    for _ in 0..3 {
+        world.simulator.fault(Route::StkPush, Fault::ResetAfter);
+        shop.pay(&token, &order, PHONE).await.ok(202);
+    }
+    eventually("it is paid", async || !world.simulator.payments().is_empty()).await;
+    assert_eq!(world.simulator.prompts().len(), 1, "asked for one order");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_paid_a_cancelled_order_reads_of_the_money_on_the_page() {
+    let world = World::new().await;
+    let shop = &world.shop;
+    world.simulator.everyone().approves().after(Duration::from_mins(5)).callback_lost();
+    let token = shop.customer("amina@shop.example").await;
+    let order = shop.order(&token, 10).await;
+    let started = shop.pay(&token, &order, PHONE).await.ok(200);
+    shop.post(&format!("/api/orders/{order}/cancel"), &token, json!({})).await.ok(200);
+    let ten = json!([{"Name": "Amount", "Value": 10}]);
+    let payment = started["payment_id"].as_str().unwrap();
+    assert_eq!(deliver(&world, payment, &success_with(&last_id(&world), &ten, "UKTEST0001")).await, 200);
+    let customer = Browser::log_in(shop, "amina@shop.example", ADMIN.1).await;
+    let page = customer.get(&format!("/orders/{order}")).await.body;
+    let verify = shop.verify(&token, &order).await;
+    assert!(page.contains("given back"), "{verify}\n{}", &page[page.find("<h1>").unwrap_or(0)..][..600]);
     world.end().await;
 }

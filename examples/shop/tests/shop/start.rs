@@ -169,6 +169,19 @@ async fn production_without_https_is_refused_at_the_start() {
 }
 
 #[tokio::test]
+async fn production_that_takes_callbacks_from_anyone_is_refused_at_the_start() {
+    let mut variables = with("MPESA_ENVIRONMENT", "production");
+    variables.push(("MPESA_CALLBACK_SOURCES", "Anyone"));
+    refused(&variables, &["MPESA_CALLBACK_SOURCES"]).await;
+}
+
+#[tokio::test]
+async fn what_is_for_tests_or_for_the_demo_only_does_not_start_a_real_shop() {
+    refused(&with("SHOP_TEST_TIMES", "120"), &["SHOP_TEST_TIMES"]).await;
+    refused(&with("SHOP_DEMO_PASSWORD", "a-password-of-the-tests"), &["SHOP_DEMO_PASSWORD"]).await;
+}
+
+#[tokio::test]
 async fn a_database_that_cannot_be_had_is_told_in_words_and_without_its_password() {
     for (url, words) in [
         ("postgres://shop:hunter2-hunter2@127.0.0.1:port/shop", "the database cannot be opened: "),
@@ -242,6 +255,7 @@ async fn the_demo_does_not_start_with_the_settings_of_a_real_shop_or_on_a_public
         ("SHOP_ADMIN_PASSWORD", ADMIN.1),
         ("SHOP_NAME", NAME),
         ("SHOP_ADDRESS", "0.0.0.0:0"),
+        ("SHOP_DEMO_PASSWORD", "short"),
     ] {
         refused_as(&["demo"], &[(name, value)], &[name]).await;
     }
@@ -262,6 +276,9 @@ async fn a_loopback_address_whose_callers_are_not_named_is_refused_with_both_way
             assert!(said.contains(way), "{way}: {said}");
         }
     }
+    let mut mapped = with("SHOP_ADDRESS", "[::ffff:127.0.0.1]:0");
+    mapped.retain(|(name, _)| *name != "MPESA_CALLBACK_PROXIES");
+    refused(&mapped, &["SHOP_ADDRESS"]).await;
     // Each of these is a way out, and so is an address that Safaricom reaches.
     for (name, value) in [
         ("MPESA_CALLBACK_SOURCES", "anyone"),
@@ -291,21 +308,38 @@ async fn the_demo_runs_when_it_is_asked_for() {
     let demo = demo().await;
     let base = demo.base.clone();
     let ask = |method: &str, path: &str| Ask::new(method, path);
-    let body = json!({"email": "admin@shop.example", "password": "admin-demo"});
-    assert_eq!(ask("POST", "/api/auth/login").json(&body).send(&base).await.status, 200);
-    assert_eq!(ask("GET", "/phone").send(&base).await.status, 200);
-    for path in ["/phone?number=%00", "/phone?ignore=%ff", "/phone/state?number='", "/phone/state"] {
-        assert_eq!(ask("GET", path).send(&base).await.status, 200, "{path}");
+    eventually("it invites", async || demo.said().contains("The API is described at")).await;
+    let said = demo.said();
+    let mut secrets = BTreeSet::new();
+    for (email, role) in [("amina", "customer"), ("admin", "admin"), ("second.admin", "admin")] {
+        let password = between(&said, &format!("  {email}@shop.example / "), &format!(" ({role})"));
+        let body = json!({"email": format!("{email}@shop.example"), "password": password});
+        assert_eq!(ask("POST", "/api/auth/login").json(&body).send(&base).await.status, 200);
+        secrets.insert(password);
+    }
+    // Whoever answers the phone pays for everybody.
+    let key = between(&said, "/phone?key=", " ");
+    secrets.insert(key);
+    assert!(secrets.len() == 4 && secrets.iter().all(|secret| secret.len() == 16), "{secrets:?}");
+    for path in ["/phone", "/phone?key=", "/phone?key=admin-demo", "/phone/state"] {
+        assert_eq!(ask("GET", path).send(&base).await.status, 403, "{path}");
+    }
+    assert_eq!(ask("GET", &format!("/phone?key={key}")).send(&base).await.status, 303);
+    let cookie = format!("shop_phone={key}");
+    for path in ["/phone", "/phone?number=%00", "/phone?ignore=%ff", "/phone/state?number='", "/phone/state"] {
+        assert_eq!(ask("GET", path).header("Cookie", &cookie).send(&base).await.status, 200, "{path}");
     }
     assert_eq!(ask("POST", "/phone/answer").body("id=1").send(&base).await.status, 403);
     let page = ask("GET", "/login").send(&base).await.body;
-    assert!(page.contains("Soko Shop") && page.contains("customer-demo"), "{page}");
-    let said = demo.said();
+    assert!(page.contains("Soko Shop") && page.contains("amina@shop.example"), "{page}");
+    assert!(!secrets.iter().any(|secret| page.contains(secret)), "a stranger reads a password: {page}");
     assert!(said.contains(&format!("listening on {base}")) && said.contains("no real money can move"), "{said}");
-    for login in ["amina@shop.example / customer-demo (customer)", "admin@shop.example / admin-demo (admin)"] {
-        assert!(said.contains(login), "{said}");
-    }
     demo.stop().await;
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("{before}: {text}"));
+    rest.split_once(after).unwrap_or_else(|| panic!("{after}: {text}")).0
 }
 
 #[tokio::test]
@@ -356,6 +390,12 @@ async fn the_demo_answers_nothing_under_a_foreign_host_or_through_a_proxy() {
         "X-Client-IP: 203.0.113.7",
         "X-Original-Forwarded-For: 203.0.113.7",
         "CDN-Loop: somebody",
+        "X_Forwarded_For: 203.0.113.7",
+        "X-Real-Port: 1",
+        "Proxy-Client-IP: 203.0.113.7",
+        "WL-Proxy-Client-IP: 203.0.113.7",
+        "Front-End-Https: on",
+        "X-Url-Scheme: https",
     ] {
         refused(&demo.base, "GET", "/phone", &format!("HTTP/1.1\n{header}")).await;
     }

@@ -180,6 +180,7 @@ impl Shop {
             .env("SHOP_CLIENT_RATE", "1000000")
             .env("SHOP_PHONE_RATE", "1000000")
             .env("SHOP_LOGIN_RATE", "1000000")
+            .env("SHOP_TEST_TIMES", "120")
             .env("SHOP_QUERY_SPACING_SECONDS", "0")
             .env("SHOP_LOG_FILTER", "warn,shop=info")
             .envs(options.variables.iter().cloned());

@@ -28,8 +28,6 @@ pub(crate) struct DemoUser {
     pub(crate) role: String,
     /// The e-mail address to type.
     pub(crate) email: String,
-    /// The password to type.
-    pub(crate) password: String,
 }
 
 /// A page in place of the one that was asked for.

@@ -71,6 +71,8 @@ pub(crate) enum OrderState {
     Paid,
     /// The last payment failed.
     Failed,
+    /// The last payment failed as far as M-PESA has reported, which is no proof.
+    Unproved,
     /// Nobody knows yet what became of the last payment.
     Unknown,
     /// The order is off.
@@ -84,7 +86,7 @@ impl OrderState {
             Self::Open => "open",
             Self::Waiting => "waiting",
             Self::Paid => "paid",
-            Self::Failed => "failed",
+            Self::Failed | Self::Unproved => "failed",
             Self::Unknown => "unknown",
             Self::Cancelled => "cancelled",
         }
@@ -97,6 +99,7 @@ impl OrderState {
             Self::Waiting => "Waiting for your PIN",
             Self::Paid => "Paid",
             Self::Failed => "Not paid",
+            Self::Unproved => "Not known to be paid",
             Self::Unknown => "Not known yet",
             Self::Cancelled => "Cancelled",
         }
@@ -107,7 +110,7 @@ impl OrderState {
         match self {
             Self::Paid => Tone::Good,
             Self::Failed => Tone::Bad,
-            Self::Waiting | Self::Unknown => Tone::Care,
+            Self::Waiting | Self::Unknown | Self::Unproved => Tone::Care,
             Self::Open | Self::Cancelled => Tone::Calm,
         }
     }
@@ -176,6 +179,8 @@ pub(crate) enum Stage {
     },
     /// The order is not paid, and nothing is under way.
     Failed {
+        /// Whether it is proved that nothing was paid.
+        is_proved: bool,
         /// Why, in a sentence for the customer.
         reason: String,
         /// What is safe to do.
@@ -206,7 +211,8 @@ impl Stage {
             Self::Open { .. } => OrderState::Open,
             Self::Waiting { .. } => OrderState::Waiting,
             Self::Paid { .. } => OrderState::Paid,
-            Self::Failed { .. } => OrderState::Failed,
+            Self::Failed { is_proved: true, .. } => OrderState::Failed,
+            Self::Failed { .. } => OrderState::Unproved,
             Self::Unknown { .. } => OrderState::Unknown,
             Self::Cancelled { .. } => OrderState::Cancelled,
         }

@@ -30,7 +30,7 @@ async fn a_payout_is_confirmed_and_ends_with_a_receipt_that_the_supplier_reads_t
     let receipt = admin.browser.text("tbody tr .code").await;
     assert!(row.contains("KES 4,000") && receipt.len() == 10, "{row}");
     let supplier = demo.visitor(Screen::Phone).await;
-    supplier.go("/phone?number=254700000102").await;
+    supplier.open_phone("254700000102").await;
     supplier.sees("You have received KES 4000.00", "sms").await;
     assert!(supplier.browser.text(".messages").await.contains(&receipt));
 }

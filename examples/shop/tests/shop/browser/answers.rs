@@ -41,7 +41,7 @@ async fn a_prompt_that_is_ignored_runs_out_and_the_button_waits_as_long_as_it_is
     customer.pay("0708374149").await;
     payer.browser.click(".prompt a.button").await;
     payer.sees("You put the phone away", "ignored").await;
-    customer.sees("Not paid", "no-response").await;
+    customer.sees("Not known to be paid", "no-response").await;
     let told = customer.browser.text(".stage").await;
     assert!(told.contains("You can try again in"), "{told}");
     assert_eq!(customer.browser.property("#pay", "disabled").await, true);
@@ -61,13 +61,13 @@ async fn as_long_as_nobody_knows_the_page_says_not_to_pay_again() {
     customer.browser.darken().await;
     customer.look("not-known-dark").await;
 
-    payer.go("/phone?number=254700000003").await;
+    payer.open_phone("254700000003").await;
     payer.sees("Do you want to pay KES 850", "slow-prompt").await;
     payer.answers("1234").await;
     customer.sees("Paid. Thank you!", "paid-dark").await;
     customer.go("/orders").await;
     customer.look("orders-dark").await;
-    customer.go("/phone?number=254700000003").await;
+    customer.open_phone("254700000003").await;
     customer.look("phone-dark").await;
 }
 

@@ -76,7 +76,7 @@ async fn paying_works_without_scripts() {
     customer.order("Honey", "1").await;
     customer.pay("0708374149").await;
     customer.sees("Look at your phone", "waiting").await;
-    payer.go("/phone").await;
+    payer.open_phone("").await;
     payer.answers("1234").await;
     payer.sees("paid to 174379", "sms").await;
     // The page loads itself again.
@@ -138,11 +138,11 @@ async fn neither_a_double_click_nor_going_back_makes_a_second_prompt() {
         phone.name = 'phone_number'; phone.value = '0708374149'; form.append(csrf, phone); document.body.append(form); form.submit();";
     customer.browser.run(again).await;
     customer.browser.says("main", "Look at your phone").await;
-    payer.go("/phone").await;
+    payer.open_phone("").await;
     assert_eq!(payer.browser.run("return document.querySelectorAll('.prompt').length").await, 1);
     payer.answers("1234").await;
     customer.browser.says("main", "Paid. Thank you!").await;
-    payer.go("/phone").await;
+    payer.open_phone("").await;
     assert_eq!(payer.browser.run("return document.querySelectorAll('.messages li').length").await, 1);
 }
 
