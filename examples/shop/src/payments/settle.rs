@@ -9,7 +9,7 @@ use sqlx::AnyConnection;
 
 use super::{
     Payment,
-    book::{Money, keep, paid, unsettle},
+    book::{CALLBACK, Money, keep, paid, unsettle},
     find, lock,
 };
 use crate::{app::App, db::now, metrics, orders, orders::Order};
@@ -78,14 +78,20 @@ pub(crate) async fn take(tx: &mut AnyConnection, id: &str, callback: &StkCallbac
             name(tx, &payment, callback).await?;
             failed(tx, &payment, failure).await
         }
-        (StkOutcome::Unproven(told), _) => {
+        (StkOutcome::Unproven(told), expected) => {
             name(tx, &payment, callback).await?;
             if told.speaks_for_payment() && !payment.is_paid() {
                 tracing::error!(event = "callback.unproven", payment = id, "a callback reports a payment, not proved");
                 claim(tx, &payment).await?;
             }
             ask_now(tx, id).await?;
-            Ok(News::Nothing)
+            // A success with a receipt, and it is not known how much came in.
+            let Some(receipt) = told.receipt.filter(|_| told.code.is_success()) else { return Ok(News::Nothing) };
+            let money = Money { receipt: Some(receipt), source: CALLBACK, ..Money::default() };
+            match expected {
+                Err(Mismatch::OtherPush) => keep(tx, Some(&payment), &money, "other_request").await,
+                _ => paid(tx, &order, &payment, &money).await,
+            }
         }
         _ => {
             name(tx, &payment, callback).await?;

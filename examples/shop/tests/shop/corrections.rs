@@ -577,8 +577,9 @@ async fn a_callback_that_cannot_be_read_is_not_overruled_by_queries() {
     let started = shop.pay(&token, &order, PHONE).await.ok(200);
     let payment = started["payment_id"].as_str().unwrap();
     let body = format!(
-        r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"{}","ResultCode":0,"ResultDesc":"processed successfully","CallbackMetadata":{{"Item":[
-        {{"Name":"Amount","Value":10}},{{"Name":"MpesaReceiptNumber","Value":"UKTEST0001"}},{{"Name":"Balance","Value":1e400}}]}}}}}}}}"#,
+        r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"{}","CheckoutRequestID":"ws_CO_2","ResultCode":0,
+        "ResultDesc":"processed successfully","CallbackMetadata":{{"Item":[
+        {{"Name":"Amount","Value":10}},{{"Name":"MpesaReceiptNumber","Value":"UKTEST0001"}}]}}}}}}}}"#,
         last_id(&world)
     );
     assert_eq!(deliver_text(&world, payment, &body).await, 200);
