@@ -293,6 +293,10 @@ impl Client {
         self.inner.clock.timestamp()
     }
 
+    pub(crate) fn policy(&self) -> &RetryPolicy {
+        &self.inner.policy
+    }
+
     pub(crate) fn queries(&self) -> &QueryBudget {
         &self.inner.queries
     }

@@ -18,12 +18,13 @@ mod events;
 mod state;
 
 pub use dispatch::{Dispatch, Sent};
+use state::Requests;
 pub use state::{Contradiction, NextStep, PayoutState, Unplaced};
 
 /// After this a payout that is found in the middle of a sending was interrupted, and others take over.
 const SENDING: Duration = Duration::from_secs(120);
-/// No try of a dispatch takes longer. It is shorter by as much as the clocks of two machines may differ.
-const LEAVES_WITHIN: Duration = Duration::from_secs(90);
+/// No try of a dispatch takes longer. It is shorter by as much as the clocks of two machines may differ: [`TOLERANCE`].
+const LEAVES_WITHIN: Duration = Duration::from_secs(60);
 /// The longest pause before Daraja is asked again.
 const LONGEST_ASK_PAUSE: Duration = Duration::from_secs(3_600);
 /// By how much a clock may stand before the last event: two machines differ by so much, and times are cut to the second.
@@ -96,9 +97,8 @@ pub struct Payout {
     may_be_done: bool,
     /// Daraja has the payment under this id: sending it again would tell nothing.
     is_known: bool,
-    /// More than one request may have been accepted: a failure may be that of another one than the one that paid.
     #[serde(default)]
-    several: bool,
+    requests: Requests,
     /// How often it was begun, which of these was the first that may have been executed, and the last one whose outcome was
     /// noted.
     #[serde(default)]
@@ -112,7 +112,7 @@ pub struct Payout {
     given_id: Option<OriginatorConversationId>,
     /// What Daraja calls the last question about it.
     question: Option<ConversationId>,
-    /// The id that it was asked by, where that is not known to be its own.
+    /// The id that it was asked by.
     #[serde(default)]
     asked_by: Option<OriginatorConversationId>,
     #[serde(default)]
@@ -142,7 +142,7 @@ impl Payout {
             seen_at: None,
             may_be_done: false,
             is_known: false,
-            several: false,
+            requests: Requests::One,
             begins: 0,
             first_begin: 0,
             noted: 0,
@@ -157,8 +157,8 @@ impl Payout {
         }
     }
 
-    /// Sets how long after the first sending the same payment may be sent again, by a further [`begin`](Self::begin) or by
-    /// the client within one: 10 minutes unless set, and no longer than you are sure that Daraja remembers ids. Zero: it is
+    /// Sets how long after the first sending the same payment may be sent again, by the client within one
+    /// [`begin`](Self::begin) or, until a minute before, by a further one: 10 minutes unless set, and no longer than you are sure that Daraja remembers ids. Zero: it is
     /// never sent again after a try that may have been carried out. Once it was sent, the window can be made shorter only.
     #[must_use]
     pub fn send_again_within(mut self, window: Duration) -> Self {
@@ -189,6 +189,12 @@ impl Payout {
     #[must_use]
     pub fn short_code(&self) -> ShortCode {
         self.order.short_code
+    }
+
+    /// When it was first sent, of the sendings that may have been executed; `None` if there is none.
+    #[must_use]
+    pub fn first_sent_at(&self) -> Option<Timestamp> {
+        self.first_sent_at
     }
 
     /// How far it has got.
@@ -283,8 +289,9 @@ impl Payout {
     /// Begins to send: call it, **store the payout**, and then send the [`Dispatch`]. `now` is [`Client::now`] of the client
     /// that sends.
     ///
-    /// Other workers take the payout over after two minutes. The dispatch is sent within a minute and a half, and what is
-    /// sent again no later than the [window](Self::send_again_within) allows.
+    /// Other workers take the payout over after two minutes. The dispatch is sent within one minute, and what is sent again no
+    /// later than a minute before the [window](Self::send_again_within) ends: by so much the clocks of two machines may
+    /// differ.
     ///
     /// # Errors
     ///
@@ -296,17 +303,23 @@ impl Payout {
             return Err(Invalid::new("payout", reason));
         }
         self.look_at(now);
+        let is_uncertain = self.noted < self.begins;
         self.begins = self.begins.saturating_add(1);
         let (window, resend_window) = if step == NextStep::Send {
             self.first_sent_at = Some(now);
             self.first_begin = self.begins;
             (LEAVES_WITHIN, Duration::from_secs(self.window_seconds))
         } else {
-            let left = self.resend_window(now);
+            // One that was never noted may have been accepted, and this one as well.
+            if is_uncertain {
+                self.requests.perhaps_several();
+            }
+            self.may_be_done = true;
+            // The machine that sent it first may have been behind this one, and no event has shown it.
+            let left = self.resend_window(now).saturating_sub(TOLERANCE);
             (left.min(LEAVES_WITHIN), left)
         };
         let is_resend = step == NextStep::SendAgainWithSameId;
-        self.may_be_done |= is_resend;
         self.state = PayoutState::Sending;
         self.due = Some(now.after(SENDING));
         let not_after = NotAfter::within(now, window).resend_within(resend_window);

@@ -49,6 +49,10 @@ impl RetryPolicy {
         Self::default().attempts(1)
     }
 
+    pub(crate) fn retries(&self) -> bool {
+        self.attempts > 1
+    }
+
     /// Attempts in all, the first included; at least one.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {

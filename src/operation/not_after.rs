@@ -70,6 +70,11 @@ impl NotAfter {
         self
     }
 
+    /// Whether anything is sent again after a try that may have been executed.
+    pub(crate) fn resends(&self) -> bool {
+        !self.resend_window.is_zero()
+    }
+
     /// When the window ends, by the time of day.
     pub(crate) fn time(&self) -> Timestamp {
         self.since.timestamp().after(self.window)

@@ -1,8 +1,8 @@
 //! [`Dispatch`]: the right to send a payout, once.
 
 use crate::{
-    B2cAccepted, B2cPayment, Client, Error, Initiator, Result, ResultUrls, RetryPolicy, Timestamp, b2c::Order,
-    operation::NotAfter,
+    B2cAccepted, B2cPayment, Client, Error, Initiator, OriginatorConversationId, Result, ResultUrls, RetryPolicy,
+    Timestamp, b2c::Order, operation::NotAfter,
 };
 
 /// The right to send a payout once, and not for long: [`Payout::begin`](super::Payout::begin) gives it, and sending consumes it.
@@ -52,7 +52,10 @@ pub struct Dispatch {
 /// It belongs to that one dispatch: noted twice, or after another worker has begun, it does no harm.
 #[derive(Debug, Clone)]
 pub struct Sent {
+    pub(super) id: OriginatorConversationId,
     pub(super) number: u32,
+    /// An outcome that is unknown may be that of more than one try.
+    pub(super) may_have_retried: bool,
     pub(super) outcome: Result<B2cAccepted>,
 }
 
@@ -60,8 +63,8 @@ impl Dispatch {
     /// Sends the payment that was frozen, the same to the letter but for credential and URLs. See [`Client::send`] for what
     /// it can come to; [`Error::TooLate`](crate::Error::TooLate) if it stood still for too long.
     pub async fn send(self, client: &Client, initiator: &Initiator, urls: ResultUrls) -> Sent {
-        let number = self.number;
-        Sent { number, outcome: client.send(&self.request(initiator, urls)).await }
+        let policy = client.policy().clone();
+        self.send_with(client, initiator, urls, policy).await
     }
 
     /// Sends it with a policy in place of the client's.
@@ -72,8 +75,10 @@ impl Dispatch {
         urls: ResultUrls,
         policy: RetryPolicy,
     ) -> Sent {
-        let number = self.number;
-        Sent { number, outcome: client.send_with(&self.request(initiator, urls), policy).await }
+        let (id, number) = (self.order.id.clone(), self.number);
+        let may_have_retried = policy.retries() && self.not_after.resends();
+        let outcome = client.send_with(&self.request(initiator, urls), policy).await;
+        Sent { id, number, may_have_retried, outcome }
     }
 
     /// What it came to, without sending it: for tests of your own worker.
@@ -96,7 +101,7 @@ impl Dispatch {
     /// ```
     #[must_use]
     pub fn came_to(self, outcome: Result<B2cAccepted>) -> Sent {
-        Sent { number: self.number, outcome }
+        Sent { id: self.order.id, number: self.number, may_have_retried: true, outcome }
     }
 
     /// Until when it may leave, by the clock that it was begun by.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Contradiction, LONGEST_ASK_PAUSE, Payout, PayoutState, Sent, Unplaced};
+use super::{Contradiction, LONGEST_ASK_PAUSE, Payout, PayoutState, Sent, Unplaced, state::Requests};
 use crate::{
     ConversationId, Error, Kes, OriginatorConversationId, Party, QueueTimeout, ReceiptNumber, Repeat, Result,
     StatusOutcome, Timestamp, Transaction, TransactionState, TransactionStatusQuery, TransactionStatusResult,
@@ -29,7 +29,13 @@ impl Payout {
     ///
     /// What is noted twice, or by a worker whose payout another one has begun since, never makes a payout one that may be
     /// sent anew.
+    ///
+    /// The outcome of another payout changes nothing; it is logged as an error.
     pub fn sent(&mut self, sent: &Sent, now: Timestamp) {
+        if sent.id != self.order.id {
+            tracing::error!(payout = ?self.order.id, sent = ?sent.id, "the outcome of another payout was noted");
+            return;
+        }
         self.look_at(now);
         let is_current = sent.number == self.begins;
         if is_current {
@@ -39,27 +45,37 @@ impl Payout {
             Ok(accepted) => {
                 match accepted {
                     B2cAccepted::Accepted(accepted) => {
-                        self.several |= sent.number != self.first_begin || accepted.is_repeat;
+                        if sent.number != self.first_begin || accepted.is_repeat {
+                            self.requests = Requests::Several;
+                        }
                         self.conversation_id.clone_from(&accepted.conversation_id);
                         self.given_id.clone_from(&accepted.originator_conversation_id);
                     }
                     // It refuses repeats at once, so it has accepted one request.
-                    B2cAccepted::AlreadyAccepted => self.several = false,
+                    B2cAccepted::AlreadyAccepted => self.requests.one(),
                 }
                 self.is_taken();
                 self.enter(PayoutState::Accepted, now.after(ASK_PAUSE));
-                self.place(now);
             }
-            Err(error) => self.not_sent(error, is_current, now),
+            Err(error) => self.not_sent(sent, error, now),
         }
+        // A failure that was kept may be certain now.
+        self.place(now);
     }
 
-    fn not_sent(&mut self, error: &Error, is_current: bool, now: Timestamp) {
+    fn not_sent(&mut self, sent: &Sent, error: &Error, now: Timestamp) {
+        let is_current = sent.number == self.begins;
         let is_duplicate = error.api().is_some_and(ApiError::is_duplicate);
         // The id was used before: for this payment, or for another one. Only Daraja can tell.
         self.is_known |= is_duplicate;
         self.may_be_done |= is_duplicate || error.outcome_unknown();
-        self.several = !is_duplicate && (self.several || error.outcome_unknown());
+        // As the answer to a repeat a duplicate says that one request was accepted; as the very first answer, that the id is
+        // known, perhaps from another payment.
+        if is_duplicate && sent.number != self.first_begin {
+            self.requests.one();
+        } else if is_duplicate || (error.outcome_unknown() && sent.may_have_retried) {
+            self.requests.perhaps_several();
+        }
         if !is_current && (self.state == PayoutState::Sending || !self.may_be_done) {
             return;
         }
@@ -85,7 +101,7 @@ impl Payout {
         self.look_at(now);
         if let Ok(accepted) = outcome {
             self.question.clone_from(&accepted.conversation_id);
-            self.asked_by = query.id().filter(|id| Some(*id) != self.known_id()).cloned();
+            self.asked_by = query.id().cloned();
         }
         let asked_to_wait = outcome.as_ref().err().and_then(Error::retry_after).unwrap_or_default();
         let pause = doubled(ASK_PAUSE, self.asks, LONGEST_ASK_PAUSE).max(asked_to_wait).min(LONGEST_ASK_PAUSE);
@@ -144,7 +160,8 @@ impl Payout {
     /// Whether a failure may be that of a repeat, while the first request has paid: it was sent more than once, or is being
     /// sent. Daraja may look at the initiator and the balance before it finds that it knows the id.
     fn may_be_of_another_request(&self) -> bool {
-        self.order.repeat() == Repeat::Deduplicated && (self.several || self.noted < self.begins)
+        let may_be_several = self.requests != Requests::One || self.noted < self.begins;
+        self.order.repeat() == Repeat::Deduplicated && may_be_several
     }
 
     fn is_another_request(&self, conversation: Option<&ConversationId>) -> bool {
@@ -161,13 +178,13 @@ impl Payout {
     /// The ids of the payment are known now: what was reported before is used. What names another payment is a
     /// contradiction: it came to the URL of this one.
     fn place(&mut self, now: Timestamp) {
-        for report in std::mem::take(&mut self.unplaced) {
-            let (id, conversation) = (report.originator_conversation_id.as_ref(), report.conversation_id.as_ref());
-            if self.is_named_by(id, conversation) {
-                self.report(report, now);
-                continue;
-            }
-            if id.is_some() || conversation.is_some() {
+        if self.knows_no_id() {
+            return;
+        }
+        let reports = std::mem::take(&mut self.unplaced);
+        let (own, others): (Vec<_>, Vec<_>) = reports.into_iter().partition(|report| self.is_own(report));
+        for report in others {
+            if report.originator_conversation_id.is_some() || report.conversation_id.is_some() {
                 self.contradict(Contradiction::OtherPayment(report.receipt()));
                 // Believed by its URL alone, and it was another payment.
                 if matches!(&self.state, PayoutState::Paid(paid) if Some(paid.receipt) == report.receipt()) {
@@ -176,6 +193,9 @@ impl Payout {
                 }
             }
             self.unplaced.push(report);
+        }
+        for report in own {
+            self.report(report, now);
         }
     }
 
@@ -189,7 +209,7 @@ impl Payout {
     pub fn take_status(&mut self, result: &TransactionStatusResult, now: Timestamp) -> Result<(), Invalid> {
         let StatusOutcome::Found(transaction) = &result.outcome else { return Ok(()) };
         let answers_ours = self.question.is_some() && self.question == result.conversation_id;
-        let was_asked_by_own_id = answers_ours && self.asked_by.as_ref().is_none_or(|id| Some(id) == self.known_id());
+        let was_asked_by_own_id = self.asked_by.is_some() && self.asked_by.as_ref() == self.known_id();
         if !(answers_ours && (was_asked_by_own_id || self.knows_no_id())) {
             let id = transaction.originator_conversation_id.as_ref();
             self.check_ids("transaction", id, transaction.conversation_id.as_ref())?;
@@ -276,6 +296,10 @@ impl Payout {
             return Ok(());
         }
         Err(Invalid::new(what, "it names another payment, or none; nothing was changed"))
+    }
+
+    fn is_own(&self, report: &Unplaced) -> bool {
+        self.is_named_by(report.originator_conversation_id.as_ref(), report.conversation_id.as_ref())
     }
 
     fn is_named_by(&self, id: Option<&OriginatorConversationId>, conversation: Option<&ConversationId>) -> bool {

@@ -145,3 +145,28 @@ impl Unplaced {
         }
     }
 }
+
+/// How many requests Daraja may have accepted under the id. A failure may be that of another one than the one that paid.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Requests {
+    #[default]
+    One,
+    PerhapsSeveral,
+    /// A repeat was accepted as if it were a payment of its own: nothing undoes that.
+    Several,
+}
+
+impl Requests {
+    pub(super) fn perhaps_several(&mut self) {
+        if *self == Self::One {
+            *self = Self::PerhapsSeveral;
+        }
+    }
+
+    /// Daraja refused a repeat at once, so it has accepted one.
+    pub(super) fn one(&mut self) {
+        if *self == Self::PerhapsSeveral {
+            *self = Self::One;
+        }
+    }
+}

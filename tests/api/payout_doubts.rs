@@ -12,13 +12,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use daraja::{
     Accepted, B2cAccepted, B2cPayment, B2cResult, Client, NextStep, Payout, PayoutState, Result, RetryPolicy,
     Shillings, Timestamp, TransactionStatusQuery, TransactionStatusResult,
+    error::TooLate,
     simulator::{Fault, Route, Simulator},
     transport::TransportErrorKind::Interrupted,
     webhook::{Event, EventKind},
 };
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Scripted, Step, answer, body, initiator, note, noted_of, result_urls};
+use crate::support::{Scripted, Step, answer, body, initiator, note, noted_of, refusal, result_urls};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -425,4 +426,66 @@ async fn nothing_that_is_about_another_payment_settles_version_1() {
         }
     }
     assert!(wrong.is_empty(), "{} orders, such as {:?}", wrong.len(), wrong);
+}
+
+/// Two workers died in the middle, and Daraja took both requests; the third did not get through.
+#[test]
+fn a_sending_that_was_never_noted_leaves_a_doubt_whatever_the_next_one_comes_to() {
+    let mut payout = Payout::new(payment().with_id("own-id".parse().unwrap()));
+    for time in [0, 120, 240] {
+        drop(payout.begin(at(time)).unwrap());
+    }
+    note(&mut payout, Err(TooLate::NotAfter.into()), at(241));
+    let ids = r#""ConversationID":"AG_SECOND","OriginatorConversationID":"own-id","#;
+    payout.take_result(&result(ids, 2_001, ""), at(245)).unwrap();
+    assert_eq!(*payout.state(), PayoutState::Unknown);
+    assert_eq!(payout.unplaced().len(), 1, "a person can see it");
+}
+
+/// A failure that came while it was sent again is believed once Daraja has refused the repeat: one request was accepted.
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_was_kept_is_believed_once_it_is_certain() {
+    let payment = payment().with_id("own-id".parse().unwrap());
+    let ids = r#""ConversationID":"AG_FIRST","OriginatorConversationID":"own-id","#;
+    let duplicate = told(&payment, refusal(500, "500.002.1001", "Duplicate OriginatorConversationID.")).await;
+    for is_early in [true, false] {
+        let mut payout = Payout::new(payment.clone());
+        for time in [0, 120] {
+            drop(payout.begin(at(time)).unwrap());
+        }
+        let failure = result(ids, 2_040, "");
+        if is_early {
+            payout.take_result(&failure, at(121)).unwrap();
+            assert_eq!(*payout.state(), PayoutState::Unknown);
+        }
+        note(&mut payout, duplicate.clone(), at(122));
+        if !is_early {
+            payout.take_result(&failure, at(123)).unwrap();
+        }
+        assert!(matches!(payout.state(), PayoutState::Failed(_)), "early: {is_early}, {:?}", payout.state());
+    }
+}
+
+/// A person asks by a receipt, which may be another payment's.
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_a_question_by_a_receipt_has_to_name_the_payment() {
+    let mut payout = Payout::new(payment());
+    drop(payout.begin(at(0)).unwrap());
+    let (code, receipt) = ("600310".parse().unwrap(), "UJ65WSR9W7".parse().unwrap());
+    let query = TransactionStatusQuery::by_receipt(&initiator(), code, receipt, result_urls());
+    payout.asked(&query, &asked(&query, "AG_Q").await, at(700));
+    let found = status("AG_Q", "Completed", r#",{"Key":"ReceiptNo","Value":"UJ65WSR9W7"}"#);
+    assert!(payout.take_status(&found, at(701)).is_err());
+    assert!(!payout.state().is_settled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_outcome_of_another_payout_changes_nothing() {
+    let (mut one, mut other) = (Payout::new(payment()), Payout::new(payment()));
+    let sent = one.begin(at(0)).unwrap().came_to(told(&payment(), answer(200, crate::b2c::ACCEPTED)).await);
+    let before = other.clone();
+    other.sent(&sent, at(1));
+    assert_eq!(other, before);
+    one.sent(&sent, at(1));
+    assert_eq!(*one.state(), PayoutState::Accepted);
 }

@@ -79,6 +79,10 @@ enum Event {
     Answered(usize),
     AnsweredWithoutIds(usize),
     AnswerLost(usize),
+    /// The client sends it again within the same call.
+    Retried(usize),
+    /// That was taken, as if it were a payment of its own.
+    AnsweredInside(usize),
     /// The repeat was taken, as if it were a payment of its own.
     AnsweredAgain(usize),
     /// The client's own retry was answered by "duplicate".
@@ -109,6 +113,8 @@ enum Event {
 enum Got {
     Nowhere,
     Executed,
+    /// Its answer was lost, and the client has sent it again, within the same call.
+    Retried,
     KnownAlready,
 }
 
@@ -130,7 +136,7 @@ struct Sending {
 struct Books {
     sendings: Vec<Sending>,
     begins: u64,
-    /// Requests that Daraja knew already, and took to say so by a result.
+    /// Requests that Daraja knew already, and may have taken to say so by a result.
     repeats: u8,
     /// When each payment was made.
     payments: Vec<i64>,
@@ -153,6 +159,7 @@ impl Books {
 struct Outcomes {
     answered: Result<B2cAccepted>,
     answered_again: Result<B2cAccepted>,
+    answered_inside: Result<B2cAccepted>,
     without_ids: Result<B2cAccepted>,
     lost: Result<B2cAccepted>,
     already: Result<B2cAccepted>,
@@ -181,6 +188,11 @@ impl Outcomes {
         let question = TransactionStatusQuery::by_id(&initiator(), code, &id, result_urls());
         let taken = answer(200, r#"{"ConversationID":"AG_Q","OriginatorConversationID":"q-1","ResponseCode":"0"}"#);
         Self {
+            answered_inside: if product.is_resent() {
+                run(vec![lost(), answer(200, ids.replace("AG_C", "AG_R"))]).await
+            } else {
+                run(vec![lost()]).await
+            },
             answered_again: run(vec![answer(200, ids.replace("AG_C", "AG_R"))]).await,
             answered: run(vec![answer(200, ids)]).await,
             without_ids: run(vec![answer(200, r#"{"ResponseCode":"0"}"#)]).await,
@@ -265,7 +277,7 @@ impl Walk<'_> {
             if history.len() == depth {
                 continue;
             }
-            for event in Self::events(&books) {
+            for event in Self::events(self.product, &books) {
                 let (mut payout, mut books) = (payout.clone(), books.clone());
                 let history: Vec<_> = history.iter().copied().chain([event]).collect();
                 let mut wrong = Vec::new();
@@ -286,7 +298,7 @@ impl Walk<'_> {
         (seen.len(), complaints)
     }
 
-    fn events(books: &Books) -> Vec<Event> {
+    fn events(product: Product, books: &Books) -> Vec<Event> {
         use Event::*;
         let mut events = vec![Begin, Pass(20), Pass(130), Pass(700), Ask];
         if !books.is_set_back {
@@ -306,7 +318,11 @@ impl Walk<'_> {
                 Got::Nowhere => events.extend([Throttled(number), NotConnected(number), Refused(number)]),
                 Got::Executed => {
                     events.extend([Answered(number), AnsweredWithoutIds(number), AlreadyAccepted(number)]);
+                    if may_leave && product.is_resent() {
+                        events.push(Retried(number));
+                    }
                 }
+                Got::Retried => events.extend([AlreadyAccepted(number), AnsweredInside(number)]),
                 Got::KnownAlready => events.extend([Duplicate(number), AlreadyAccepted(number), AnsweredAgain(number)]),
             }
         }
@@ -334,8 +350,16 @@ impl Walk<'_> {
             Event::Arrives(number) => self.arrive(number, payout, books, wrong),
             Event::Dies(number) => match books.sendings[number].got {
                 Got::Nowhere => books.sendings[number].is_dead = true,
-                _ => drop(books.sendings.remove(number)),
+                got => {
+                    books.repeats += u8::from(got == Got::KnownAlready || got == Got::Retried);
+                    books.sendings.remove(number);
+                }
             },
+            Event::Retried(number) => books.sendings[number].got = Got::Retried,
+            Event::AnsweredInside(number) => {
+                books.repeats += 1;
+                sent(number, &self.outcomes.answered_inside, payout, books);
+            }
             Event::Answered(number) => {
                 books.is_answered |= books.begins == 1;
                 sent(number, &self.outcomes.answered, payout, books);
@@ -345,7 +369,11 @@ impl Walk<'_> {
                 sent(number, &self.outcomes.answered_again, payout, books);
             }
             Event::AnsweredWithoutIds(number) => sent(number, &self.outcomes.without_ids, payout, books),
-            Event::AnswerLost(number) => sent(number, &self.outcomes.lost, payout, books),
+            Event::AnswerLost(number) => {
+                let got = books.sendings[number].got;
+                books.repeats += u8::from(got == Got::KnownAlready || got == Got::Retried);
+                sent(number, &self.outcomes.lost, payout, books);
+            }
             Event::AlreadyAccepted(number) => sent(number, &self.outcomes.already, payout, books),
             Event::Duplicate(number) => sent(number, &self.outcomes.duplicate, payout, books),
             Event::Throttled(number) => sent(number, &self.outcomes.throttled, payout, books),

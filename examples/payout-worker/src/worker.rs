@@ -31,7 +31,8 @@ impl Worker {
         if let Some(dispatch) = dispatch {
             let urls = self.urls.payout(id);
             let sent = dispatch.send(&self.daraja, &self.initiator, urls).await;
-            // The row is loaded again: the result may have come while the payment was sent.
+            // The row is loaded again: the result may have come while the payment was sent. Try again
+            // if it cannot be stored: noted twice it does no harm, and lost it leaves a doubt.
             self.book.change(id, |payout| payout.sent(&sent, self.daraja.now()))?;
         }
         if let Some(question) = question {

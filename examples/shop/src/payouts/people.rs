@@ -1,5 +1,6 @@
 //! What another person does about a payout: approves it, or says what became of it.
 
+use daraja::PayoutState;
 use serde::Deserialize;
 use sqlx::AnyConnection;
 use utoipa::ToSchema;
@@ -123,16 +124,22 @@ pub(crate) async fn resolve(app: &App, admin: &Admin, id: &str, word: &Word) -> 
     };
     let mut tx = app.db.write().await?;
     let row = lock(&mut tx, id).await?.ok_or_else(not_found)?;
-    let (created_at,): (i64,) =
-        sqlx::query_as("SELECT created_at FROM payouts WHERE id = $1").bind(id).fetch_one(&mut *tx).await?;
+    let (approved_at,): (i64,) = sqlx::query_as("SELECT COALESCE(approved_at, created_at) FROM payouts WHERE id = $1")
+        .bind(id)
+        .fetch_one(&mut *tx)
+        .await?;
+    let payout = row.payout()?;
+    let sent_at = payout.first_sent_at().map_or(approved_at, |sent| sent.to_datetime().timestamp_millis());
+    let since = now().saturating_sub(approved_at.max(sent_at));
     let may = match row.status.as_str() {
         "awaiting_approval" => status == "failed",
-        "pending" => now().saturating_sub(created_at) >= DAY,
+        // One that is being sent may leave at this very moment.
+        "pending" => since >= DAY && *payout.state() != PayoutState::Sending,
         _ => false,
     };
     if !may {
-        let message = "Only a payout that waits for approval can be refused, and only one that has been pending for a day \
-                       can be ended by a person's word.";
+        let message = "Only a payout that waits for approval can be refused, and only one that was sent a day ago can be \
+                       ended by a person's word.";
         return Err(Failure::conflict("NOT_TO_BE_RESOLVED", message));
     }
     sqlx::query(

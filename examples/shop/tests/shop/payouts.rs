@@ -227,7 +227,7 @@ async fn what_daraja_never_tells_of_is_ended_by_a_persons_word_after_a_day() {
     let receipt = world.simulator.payouts()[0].receipt.to_string();
     let statement = json!({"outcome": "paid", "receipt": receipt, "reason": "The statement shows it"});
     shop.post(&path, &admin, statement.clone()).await.fails(409, "NOT_TO_BE_RESOLVED");
-    world.database.execute("UPDATE payouts SET created_at = created_at - 86400000").await;
+    world.a_day_passes_for_payouts().await;
     shop.post(&path, &admin, json!({"outcome": "paid", "reason": "?"})).await.fails(422, "INVALID_OUTCOME");
     shop.post(&path, &admin, json!({"outcome": "maybe", "reason": "?"})).await.fails(422, "INVALID_OUTCOME");
     let resolved = shop.post(&path, &admin, statement.clone()).await.ok(200);
@@ -385,7 +385,7 @@ async fn a_persons_word_stands_unless_daraja_tells_of_a_payment_and_a_difference
         let (shop, admin) = (&world.shop, world.shop.admin().await);
         let supplier = shop.supplier(&admin, "Kericho Tea", number).await;
         let id = text(&pay(shop, &admin, &supplier, json!(100)).await.ok(202)["id"]);
-        world.database.execute("UPDATE payouts SET created_at = created_at - 86400000").await;
+        world.a_day_passes_for_payouts().await;
         let body = if word == "paid" {
             json!({"outcome": word, "receipt": "UKTEST2001", "reason": "The statement shows it"})
         } else {

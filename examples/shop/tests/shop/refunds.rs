@@ -333,7 +333,7 @@ async fn a_persons_word_on_a_refunds_payout_ends_the_refund() {
     assert_eq!(told(&world, &id, json!({"ResultCode": 8, "ConversationID": "AG_1"})).await, 200);
     let payout = text(&until(&world, &admin, "paying_out").await["payout_id"]);
     eventually("the money has left", async || world.simulator.payouts().len() == 1).await;
-    world.database.execute("UPDATE payouts SET created_at = created_at - 86400000").await;
+    world.a_day_passes_for_payouts().await;
     let statement =
         json!({"outcome": "paid", "receipt": world.simulator.payouts()[0].receipt.to_string(), "reason": "Seen"});
     shop.post(&format!("/api/payments/supplier/payouts/{payout}/resolve"), &admin, statement).await.ok(200);

@@ -97,6 +97,20 @@ impl World {
         self.shop.post(&format!("{path}/confirm"), &self.second_admin().await, body).await.ok(200)
     }
 
+    /// Makes the payouts older than a day, once they are sent.
+    pub(crate) async fn a_day_passes_for_payouts(&self) {
+        const NOT_SENT: &str = r#"SELECT COUNT(*) FROM payouts
+            WHERE payout LIKE '%"state":"Sending"%' OR payout LIKE '%"state":"Created"%'"#;
+        eventually("all payouts are sent", async || self.value(NOT_SENT).await == 0).await;
+        // First sent ten years ago.
+        self.database
+            .execute(
+                r#"UPDATE payouts SET created_at = created_at - 86400000,
+                   payout = REPLACE(payout, '"first_sent_at":"202', '"first_sent_at":"201')"#,
+            )
+            .await;
+    }
+
     /// What is in the database, as one value.
     pub(crate) async fn value(&self, sql: &'static str) -> i64 {
         self.database.value(sql).await
