@@ -286,7 +286,7 @@ impl Payout {
         self.seen_at = Some(now);
     }
 
-    /// Begins to send: call it, **store the payout**, and then send the [`Dispatch`]. `now` is [`Client::now`] of the client
+    /// Begins to send: call it, **store the payout**, and then send the [`Dispatch`]. `now` is [`Client::now`](crate::Client::now) of the client
     /// that sends.
     ///
     /// Other workers take the payout over after two minutes. The dispatch is sent within one minute, and what is sent again no

@@ -57,7 +57,7 @@ pub enum Mismatch {
     Request,
     /// Money came in at the URL of this attempt, for another push than the one whose id is stored: one whose answer was
     /// lost, perhaps. The receipt is worth keeping: the money is there. A callback that proves no payment and [speaks for
-    /// one](crate::StkUnproven::speaks_for_payment) counts as well: look the money up.
+    /// one](crate::stk::StkUnproven::speaks_for_payment) counts as well: look the money up.
     OtherPush,
     /// Money came in, under another account: the customer mistyped it, or pays for something else. Keep the receipt and find
     /// out whose it is: the money is there.
