@@ -286,8 +286,8 @@ impl Payout {
         self.seen_at = Some(now);
     }
 
-    /// Begins to send: call it, **store the payout**, and then send the [`Dispatch`]. `now` is [`Client::now`](crate::Client::now) of the client
-    /// that sends.
+    /// Begins to send: call it, **store the payout**, and then send the [`Dispatch`]. `now` is
+    /// [`Client::now`](crate::Client::now) of the client that sends.
     ///
     /// Other workers take the payout over after two minutes. The dispatch is sent within one minute, and what is sent again no
     /// later than a minute before the [window](Self::send_again_within) ends: by so much the clocks of two machines may
