@@ -4,7 +4,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "these are small numbers, all of our own")]
 
 use chrono::{DateTime, Utc};
-use daraja::{B2cResult, Payout, Timestamp, webhook::Reference};
+use daraja::{B2cAccepted, B2cResult, Payout, Timestamp, webhook::Reference};
 use serde_json::json;
 use sqlx::AnyConnection;
 
@@ -154,7 +154,9 @@ async fn pay(tx: &mut AnyConnection, app: &App, to: &Supplier, admin: &str, inde
     let is_paid = index % FAILS != FAILS - 4;
     let mut payout = Payout::new(payment);
     if let (Some(time), Ok(result)) = (timestamp(at), B2cResult::parse(&result(&payout, &receipt, is_paid))) {
-        payout.begin(time).map(drop).and_then(|()| payout.take_result(&result, time)).map_err(payouts::broken)?;
+        let sent = payout.begin(time).map_err(payouts::broken)?.came_to(Ok(B2cAccepted::AlreadyAccepted));
+        payout.sent(&sent, time);
+        payout.take_result(&result, time).map_err(payouts::broken)?;
     }
     let (status, receipt, reason) = payouts::shown(&payout);
     sqlx::query(
