@@ -15,6 +15,7 @@ use crate::{
 
 mod dispatch;
 mod events;
+mod identity;
 mod state;
 
 pub use dispatch::{Dispatch, Sent};
@@ -158,8 +159,9 @@ impl Payout {
     }
 
     /// Sets how long after the first sending the same payment may be sent again, by the client within one
-    /// [`begin`](Self::begin) or, until a minute before, by a further one: 10 minutes unless set, and no longer than you are sure that Daraja remembers ids. Zero: it is
-    /// never sent again after a try that may have been carried out. Once it was sent, the window can be made shorter only.
+    /// [`begin`](Self::begin) or, until a minute before, by a further one: 10 minutes unless set. Set it no
+    /// longer than you are sure that Daraja remembers ids. Zero: it is never sent again after a try that may have been
+    /// carried out. Once it was sent, the window can be made shorter only.
     #[must_use]
     pub fn send_again_within(mut self, window: Duration) -> Self {
         let longest = if self.first_sent_at.is_some() { self.window_seconds } else { u64::MAX };

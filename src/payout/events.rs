@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Contradiction, LONGEST_ASK_PAUSE, Payout, PayoutState, Sent, Unplaced, state::Requests};
 use crate::{
-    ConversationId, Error, Kes, OriginatorConversationId, Party, QueueTimeout, ReceiptNumber, Repeat, Result,
-    StatusOutcome, Timestamp, Transaction, TransactionState, TransactionStatusQuery, TransactionStatusResult,
+    ConversationId, Error, QueueTimeout, ReceiptNumber, Repeat, Result, StatusOutcome, Timestamp, Transaction,
+    TransactionState, TransactionStatusQuery, TransactionStatusResult,
     b2c::{B2cAccepted, B2cFailure, B2cOutcome, B2cPayout, B2cResult},
     code::Why,
     error::{ApiError, Invalid},
@@ -19,8 +19,6 @@ const LONGEST_SEND_PAUSE: Duration = Duration::from_secs(240);
 const ASK_PAUSE: Duration = Duration::from_secs(120);
 /// As much as two clocks can be apart that are meant to agree, their time zones included.
 const SKEW: Duration = Duration::from_secs(86_400);
-/// As much as two clocks can be apart that are right.
-const MINUTES: Duration = Duration::from_secs(600);
 /// Reports that are kept while it is not known what they are about.
 const MOST_UNPLACED: usize = 8;
 
@@ -283,62 +281,6 @@ impl Payout {
         Ok(())
     }
 
-    /// Daraja writes our id or its own. A payment of version 1 whose answer was lost has no id to compare: then the URL
-    /// that the event came to is all there is.
-    fn check_ids(
-        &self,
-        what: &'static str,
-        id: Option<&OriginatorConversationId>,
-        conversation: Option<&ConversationId>,
-    ) -> Result<(), Invalid> {
-        let was_sent = !matches!(self.state, PayoutState::Created | PayoutState::Refused(_));
-        if self.is_named_by(id, conversation) || (self.knows_no_id() && was_sent) {
-            return Ok(());
-        }
-        Err(Invalid::new(what, "it names another payment, or none; nothing was changed"))
-    }
-
-    fn is_own(&self, report: &Unplaced) -> bool {
-        self.is_named_by(report.originator_conversation_id.as_ref(), report.conversation_id.as_ref())
-    }
-
-    fn is_named_by(&self, id: Option<&OriginatorConversationId>, conversation: Option<&ConversationId>) -> bool {
-        let own = self.order.carries_its_id().then_some(&self.order.id);
-        let is_ours = id.is_some() && (id == own || id == self.given_id.as_ref());
-        let is_its = conversation.is_some() && conversation == self.conversation_id.as_ref();
-        is_ours || is_its
-    }
-
-    /// Whether nothing but the URL can tell what an event is about.
-    fn knows_no_id(&self) -> bool {
-        !self.order.carries_its_id() && self.given_id.is_none() && self.conversation_id.is_none()
-    }
-
-    /// Whether amount and recipient are both told, and both right.
-    fn is_this_very(&self, paid: &B2cPayout) -> bool {
-        self.is_this(paid.amount, paid.recipient.as_ref())
-    }
-
-    /// Whether a transaction that was asked for by an id that is not known to be its own is this payment: amount and
-    /// recipient are right, and it is not older. One that failed has to say when.
-    fn is_this_transaction(&self, transaction: &Transaction) -> bool {
-        let times = [transaction.initiated_at, transaction.finalised_at];
-        let is_older = |time: Timestamp| self.first_sent_at.is_none_or(|sent| time.after(MINUTES) < sent);
-        let is_dated = times.iter().any(Option::is_some) || transaction.status == TransactionState::Completed;
-        let is_recent = is_dated && !times.into_iter().flatten().any(is_older);
-        is_recent && self.is_this(transaction.amount, transaction.credit_party.as_ref())
-    }
-
-    fn is_this(&self, amount: Option<Kes>, recipient: Option<&Party>) -> bool {
-        let number = recipient.and_then(Party::msisdn);
-        amount == Some(self.order.amount.into()) && number == Some(self.order.recipient)
-    }
-
-    fn differs(&self, amount: Option<Kes>, recipient: Option<&Party>) -> bool {
-        let other_amount = amount.is_some_and(|amount| amount != Kes::from(self.order.amount));
-        other_amount || recipient.and_then(Party::msisdn).is_some_and(|number| number != self.order.recipient)
-    }
-
     fn paid(&mut self, paid: B2cPayout, now: Timestamp) {
         // A closed window says that the clock was seen wrong, or that it is not relied on.
         let sent = self.first_sent_at.filter(|_| self.window_seconds > 0);
@@ -365,7 +307,7 @@ impl Payout {
         }
     }
 
-    /// Something was told under the id that cannot be this payment: a person has to look, and meanwhile Daraja is asked.
+    /// Something was reported under the id that cannot be this payment: a person has to look, and meanwhile Daraja is asked.
     fn contradicted(&mut self, receipt: Option<ReceiptNumber>, now: Timestamp) {
         self.contradict(Contradiction::OtherPayment(receipt));
         self.unsettled(now);
