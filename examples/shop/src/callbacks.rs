@@ -71,7 +71,7 @@ async fn signed(
     Err(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// For whoever runs the shop: which setting would let this delivery in, if it is genuine. Who posted it hears nothing of it.
+/// Logs which setting would let this delivery in, if it is genuine. The answer to the sender does not say it.
 fn name_the_variable(peer: IpAddr, client: Option<IpAddr>) {
     let is_direct = client == Some(peer.to_canonical());
     let advice = match client {

@@ -16,7 +16,10 @@ use daraja::{
 };
 use url::Url;
 
+pub(crate) use self::refusal::Refusal;
 use crate::payments::LONGEST_PUSH;
+
+mod refusal;
 
 /// Where M-PESA's callbacks come in: `MPESA_CALLBACK_URL` must end in it.
 pub(crate) const CALLBACK_PATH: &str = "/api/payments/mpesa/callback";
@@ -124,36 +127,6 @@ pub(crate) enum Start {
     /// The simulator in place of M-PESA, and demo data.
     Demo(Config, Option<Secret>),
     Real(Config, Box<Unconnected>),
-}
-
-/// Why nothing is started.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    /// The command line says something else than `demo`.
-    Usage,
-    /// No variable is set, and the demo was not asked for.
-    NothingSet,
-    /// All that is missing or wrong, one line each.
-    Real(Vec<String>),
-    /// All that keeps the demo from its start, one line each.
-    Demo(Vec<String>),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (reason, problems) = match self {
-            Self::Usage => ("the only argument that the shop takes is: demo", &Vec::new()),
-            Self::NothingSet => ("nothing is configured, so nothing is started.", &Vec::new()),
-            Self::Real(problems) => ("the shop is not started: its configuration is missing or wrong:", problems),
-            Self::Demo(problems) => ("the demo is not started:", problems),
-        };
-        writeln!(f, "{reason}")?;
-        for problem in problems {
-            writeln!(f, "  {problem}")?;
-        }
-        writeln!(f, "The demo, with a simulator in place of M-PESA: cargo run -p shop -- demo")?;
-        write!(f, "A real shop: examples/shop/.env.example says what each variable means.")
-    }
 }
 
 /// Reads the command line and the process's environment. No `.env` file is read.
@@ -309,8 +282,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
     /// address of Safaricom's: unless it is named, all of them would be refused.
     fn check_callers(&mut self, own: IpAddr, receiver: Option<&Receiver>) {
         let names = |name: &str| self.text(name).is_some();
-        let is_told = names("MPESA_CALLBACK_PROXIES") || names("MPESA_CALLBACK_SOURCES");
-        let takes = receiver.map_or(is_told, |receiver| self.takes_from(receiver, own));
+        let is_set = names("MPESA_CALLBACK_PROXIES") || names("MPESA_CALLBACK_SOURCES");
+        let takes = receiver.map_or(is_set, |receiver| self.takes_from(receiver, own));
         if own.is_loopback() && !takes {
             self.problems.push(format!(
                 "SHOP_ADDRESS is a loopback address, and every callback would be refused. Set one of these:\n    \

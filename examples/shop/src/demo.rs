@@ -21,7 +21,7 @@ mod local;
 
 pub(crate) use local::guarded;
 
-/// Whoever logs in to the demo: address and role.
+/// The accounts of the demo: address and role.
 pub(crate) const PEOPLE: [(&str, Role); 3] = [
     ("amina@shop.example", Role::Customer),
     ("admin@shop.example", Role::Admin),
@@ -52,7 +52,7 @@ impl Demo {
         PEOPLE.into_iter().zip(&self.passwords).map(|((email, role), password)| (email, password.0.as_str(), role))
     }
 
-    /// What the URL of the phone carries: whoever has it answers for every phone.
+    /// What the URL of the phone carries: with it, a browser can answer for every phone.
     pub(crate) fn phone_key(&self) -> &str {
         &self.phone_key.0
     }

@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new().route("/phone", get(show)).route("/phone/state", get(state)).route("/phone/answer", post(answer))
 }
 
-/// For whoever has opened the phone by the URL that the terminal shows: who answers it pays for everybody.
+/// Only for a browser that opened the phone by the URL on the terminal: an answer here pays for any customer.
 fn simulator(visit: &Visit) -> Result<&Simulator, Failure> {
     let demo = demo(visit)?;
     if demo.is_phone_key(&visit.phone_key) {

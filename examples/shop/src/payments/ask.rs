@@ -1,5 +1,5 @@
-//! Asking Daraja what became of a payment: within the budget of all servers together, and believing a failure only if it is
-//! told twice. After a callback that spoke for a payment, queries prove only that it was paid.
+//! Asking Daraja what became of a payment: within the budget of all servers together, and believing a failure only if two
+//! queries report it. After a callback that spoke for a payment, queries prove only that it was paid.
 
 use daraja::{Error, Result, RetryPolicy, StkQuery, StkStatus};
 

@@ -128,16 +128,16 @@ async fn book(tx: &mut AnyConnection, order: &Order, payment: &Payment, money: &
         return Ok(Some(News::Nothing));
     }
     // One push brings one receipt: a query has reported it without one, or admins have entered another.
-    let told: Vec<Booked> = sqlx::query_as(AssertSqlSafe(format!("{BOOKED} WHERE payment_id = $1")))
+    let booked: Vec<Booked> = sqlx::query_as(AssertSqlSafe(format!("{BOOKED} WHERE payment_id = $1")))
         .bind(&payment.id)
         .fetch_all(&mut *tx)
         .await?;
-    if let Some(told) = told.iter().find(|told| money.receipt.is_some() && told.receipt.is_none()) {
-        return correct(tx, order, payment, money, told).await.map(Some);
+    if let Some(proved) = booked.iter().find(|row| money.receipt.is_some() && row.receipt.is_none()) {
+        return correct(tx, order, payment, money, proved).await.map(Some);
     }
-    let entered = told.iter().find(|told| told.disposition == "order" && told.yields_to(money));
+    let entered = booked.iter().find(|row| row.disposition == "order" && row.yields_to(money));
     // What cannot be read says nothing against what two admins vouch for.
-    let entered = entered.filter(|told| told.is_proved_by_query() || money.misfit(payment) != Some("amount_not_known"));
+    let entered = entered.filter(|row| row.is_proved_by_query() || money.misfit(payment) != Some("amount_not_known"));
     if let Some(entered) = entered {
         return replace(tx, order, payment, money, entered).await.map(Some);
     }
