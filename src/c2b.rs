@@ -10,7 +10,7 @@ use serde::de::MapAccess;
 use crate::{
     Kes, Payer, ReceiptNumber, ShortCode, Timestamp,
     error::DecodeError,
-    wire::{Fields, Object, Once, Quote, Scalar, digest, next_text, read_posted, skip},
+    wire::{Fields, Next, Once, Quote, digest, read_posted},
 };
 
 /// A notice of a payment to a PayBill or till: it asks, or it tells.
@@ -156,25 +156,22 @@ impl Read<'_> {
 
 /// Flat; or wrapped by a proxy in `Body`.
 impl<'a> Fields<'a> for Read<'a> {
-    fn field<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        let once = |once: &mut Once<Cow<'a, str>>, map: &mut A| {
-            next_text(map).map(|text| text.into_iter().for_each(|text| once.add(text)))
-        };
+    fn field<A: MapAccess<'a>>(&mut self, key: &str, value: Next<'_, A>) -> Result<(), A::Error> {
         match key {
-            "Body" => map.next_value_seed(Object(self)),
-            "TransID" => once(&mut self.receipt, map),
-            "TransAmount" => map.next_value::<Scalar<'a>>().map(|amount| self.amount.add_read(amount.to_kes())),
-            "BusinessShortCode" => once(&mut self.short_code, map),
-            "BillRefNumber" => once(&mut self.reference, map),
-            "MSISDN" => once(&mut self.payer, map),
-            "FirstName" => next_text(map).map(|name| self.names[0] = name),
-            "MiddleName" => next_text(map).map(|name| self.names[1] = name),
-            "LastName" => next_text(map).map(|name| self.names[2] = name),
-            "TransactionType" => next_text(map).map(|kind| self.transaction_type = kind),
-            "TransTime" => next_text(map).map(|time| self.completed_at = time),
-            "OrgAccountBalance" => map.next_value::<Scalar<'a>>().map(|balance| self.balance = balance.to_kes()),
-            "ThirdPartyTransID" => next_text(map).map(|id| self.third_party_id = id),
-            _ => skip(map),
+            "Body" => value.object(self),
+            "TransID" => value.add_text_to(&mut self.receipt),
+            "TransAmount" => value.kes().map(|amount| self.amount.add_read(amount)),
+            "BusinessShortCode" => value.add_text_to(&mut self.short_code),
+            "BillRefNumber" => value.add_text_to(&mut self.reference),
+            "MSISDN" => value.add_text_to(&mut self.payer),
+            "FirstName" => value.text().map(|name| self.names[0] = name),
+            "MiddleName" => value.text().map(|name| self.names[1] = name),
+            "LastName" => value.text().map(|name| self.names[2] = name),
+            "TransactionType" => value.text().map(|kind| self.transaction_type = kind),
+            "TransTime" => value.text().map(|time| self.completed_at = time),
+            "OrgAccountBalance" => value.kes().map(|balance| self.balance = balance),
+            "ThirdPartyTransID" => value.text().map(|id| self.third_party_id = id),
+            _ => value.skip(),
         }
     }
 }

@@ -290,7 +290,7 @@ impl Client {
     /// The time of day as this client stamps its requests.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.inner.clock.timestamp()
+        self.inner.clock.moment().timestamp()
     }
 
     pub(crate) fn policy(&self) -> &RetryPolicy {

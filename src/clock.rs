@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::value::Timestamp;
@@ -36,15 +36,16 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        self.moment().time_of_day
+        (self.read)()
     }
 
     pub(crate) fn timestamp(&self) -> Timestamp {
         Timestamp::from_utc(self.now())
     }
 
+    /// Now, by both clocks. From this, and not from the other two, it is known when the time of day was furthest ahead.
     pub(crate) fn moment(&self) -> Moment {
-        let now = Moment::new((self.read)());
+        let now = Moment::new(self.now());
         let mut furthest = self.furthest.lock().unwrap_or_else(PoisonError::into_inner);
         if furthest.is_none_or(|furthest| furthest.set_back(now).is_zero()) {
             *furthest = Some(now);
@@ -84,10 +85,12 @@ impl Moment {
 
     /// How far the time of day has fallen behind the monotonic clock until a later moment: it was set back.
     pub(crate) fn set_back(self, later: Self) -> Duration {
-        let [monotonic, _] = self.passed(later);
-        let time_of_day = later.time_of_day.signed_duration_since(self.time_of_day);
-        let monotonic = TimeDelta::from_std(monotonic).unwrap_or(TimeDelta::MAX);
-        monotonic.checked_sub(&time_of_day).unwrap_or(TimeDelta::MAX).to_std().unwrap_or_default()
+        // In whole nanoseconds: a clock that is slowed down falls behind by less than one microsecond at a time.
+        let monotonic = later.monotonic.saturating_duration_since(self.monotonic).as_nanos();
+        let monotonic = i128::try_from(monotonic).unwrap_or(i128::MAX);
+        let time_of_day = later.nanoseconds().saturating_sub(self.nanoseconds());
+        let behind = monotonic.saturating_sub(time_of_day).max(0);
+        Duration::from_nanos(u64::try_from(behind).unwrap_or(u64::MAX))
     }
 
     /// Whether the two clocks agree about the time until a later moment, to the minute.
@@ -96,6 +99,12 @@ impl Moment {
         // A time of day that went back by a minute has passed zero, and is found by what it is behind.
         let behind = self.time_of_day.signed_duration_since(later.time_of_day).to_std().unwrap_or_default();
         monotonic.abs_diff(time_of_day).saturating_add(behind) <= TOLERANCE
+    }
+
+    /// The time of day, since 1970.
+    fn nanoseconds(self) -> i128 {
+        let seconds = i128::from(self.time_of_day.timestamp()).saturating_mul(1_000_000_000);
+        seconds.saturating_add(self.time_of_day.timestamp_subsec_nanos().into())
     }
 
     /// By the monotonic clock, and by the time of day, which can have gone back.
@@ -115,8 +124,8 @@ pub(crate) fn after(start: Instant, pause: Duration) -> Instant {
 }
 
 #[cfg(feature = "simulator")]
-fn elapsed_since(started: Instant) -> TimeDelta {
-    TimeDelta::from_std(started.elapsed()).unwrap_or_default()
+fn elapsed_since(started: Instant) -> chrono::TimeDelta {
+    chrono::TimeDelta::from_std(started.elapsed()).unwrap_or_default()
 }
 
 impl fmt::Debug for Clock {
@@ -128,6 +137,22 @@ impl fmt::Debug for Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_slowed_down_is_seen_to_fall_behind_however_often_it_is_read() {
+        let (anchor, started) = (Utc::now(), Instant::now());
+        // It loses 400 nanoseconds in each millisecond.
+        let clock = Clock::new(move || {
+            let passed = started.elapsed().mul_f64(0.9996);
+            anchor.checked_add_signed(chrono::TimeDelta::from_std(passed).unwrap()).unwrap()
+        });
+        let mut last = clock.moment();
+        for _ in 0..1_000 {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            last = clock.moment();
+        }
+        assert_eq!(clock.furthest().set_back(last), Duration::from_micros(400));
+    }
 
     #[tokio::test]
     async fn a_month_is_not_cut_and_for_ever_does_not_overflow() {

@@ -61,6 +61,11 @@ impl ResultCode {
         Self(Repr::Number(number))
     }
 
+    /// What stands for one that is missing, unreadable or contradicted: the empty text.
+    pub(crate) fn none() -> Self {
+        Self(Repr::Text(Box::default()))
+    }
+
     /// The code as a number, if it is one.
     #[must_use]
     pub const fn as_number(&self) -> Option<u64> {

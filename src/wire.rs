@@ -16,9 +16,7 @@ mod inbound;
 
 pub(crate) use any::{read_any, read_number_or_text};
 pub(crate) use digest::digest;
-pub(crate) use inbound::{
-    Fields, MAX_BYTES, Named, Object, Once, Quote, Told, expect_json, next_text, posted_any, read_posted, skip,
-};
+pub(crate) use inbound::{Fields, MAX_BYTES, Next, Once, Quote, Told, expect_json, posted_any, read_posted};
 
 /// A string or a number, whichever came. Anything else is read as nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +25,7 @@ pub(crate) enum Scalar<'a> {
     Unsigned(u64),
     Signed(i64),
     Float(f64),
+    Null,
     Other,
 }
 
@@ -38,7 +37,7 @@ impl<'a> Scalar<'a> {
             Self::Unsigned(number) => Cow::Owned(number.to_string()),
             Self::Signed(number) => Cow::Owned(number.to_string()),
             Self::Float(number) => Cow::Owned(format!("{number:?}")),
-            Self::Other => return None,
+            Self::Null | Self::Other => return None,
         })
     }
 
@@ -49,6 +48,7 @@ impl<'a> Scalar<'a> {
             Self::Unsigned(number) => Scalar::Unsigned(*number),
             Self::Signed(number) => Scalar::Signed(*number),
             Self::Float(number) => Scalar::Float(*number),
+            Self::Null => Scalar::Null,
             Self::Other => Scalar::Other,
         }
     }
@@ -76,7 +76,7 @@ impl<'a> Scalar<'a> {
             Self::Unsigned(number) => i64::try_from(*number).ok()?.checked_mul(100).map(Kes::from_cents),
             Self::Signed(number) => number.checked_mul(100).map(Kes::from_cents),
             Self::Float(number) => Kes::deserialize(F64Deserializer::<de::value::Error>::new(*number)).ok(),
-            Self::Other => None,
+            Self::Null | Self::Other => None,
         }
     }
 }
@@ -149,7 +149,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Other)
+        Ok(Scalar::Null)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Scalar<'de>, A::Error> {
@@ -212,7 +212,7 @@ impl<'a> Head<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Head<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read_any(deserializer, HeadVisitor)
+        deserializer.deserialize_any(HeadVisitor)
     }
 }
 
@@ -228,6 +228,7 @@ impl<'de> Visitor<'de> for HeadVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Head<'de>, A::Error> {
         let mut head = Head::default();
         while let Some(Key(key)) = map.next_key()? {
+            any::expect_object(&key, &self)?;
             let field = match &*key {
                 "errorCode" => &mut head.error_code,
                 "errorMessage" => &mut head.error_message,

@@ -7,7 +7,7 @@ use serde::de::MapAccess;
 use crate::{
     ConversationId, Kes, OriginatorConversationId, Party, ResultCode, Timestamp,
     error::DecodeError,
-    wire::{Fields, Named, Object, Once, Quote, Scalar, Told, next_text, read_posted, skip},
+    wire::{Fields, Next, Once, Quote, Scalar, Told, read_posted},
 };
 
 /// What a result held, before anything is concluded from it.
@@ -130,18 +130,18 @@ impl<'a> Envelope<'a> {
 
 /// The whole document, or the inner part alone: both levels are read alike, as the keys do not overlap.
 impl<'a> Fields<'a> for Envelope<'a> {
-    fn field<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+    fn field<A: MapAccess<'a>>(&mut self, key: &str, value: Next<'_, A>) -> Result<(), A::Error> {
         match key {
-            "Body" | "Result" => map.next_value_seed(Object(self)),
-            "ResultCode" => map.next_value().map(|code| self.code.add(code)),
-            "ResultDesc" => next_text(map).map(|words| self.description = words),
-            "TransactionID" => next_text(map).map(|id| id.into_iter().for_each(|id| self.transaction_id.add(id))),
+            "Body" | "Result" => value.object(self),
+            "ResultCode" => value.read().map(|code| self.code.add(code)),
+            "ResultDesc" => value.text().map(|words| self.description = words),
+            "TransactionID" => value.add_text_to(&mut self.transaction_id),
             "OriginatorConversationID" | "OriginatorCoversationID" => {
-                next_text(map).map(|id| id.into_iter().for_each(|id| self.originator_conversation_id.add(id)))
+                value.add_text_to(&mut self.originator_conversation_id)
             }
-            "ConversationID" => next_text(map).map(|id| id.into_iter().for_each(|id| self.conversation_id.add(id))),
-            "ResultParameters" => map.next_value_seed(Named(&mut |name, value| self.parameters.push((name, value)))),
-            _ => skip(map),
+            "ConversationID" => value.add_text_to(&mut self.conversation_id),
+            "ResultParameters" => value.named(&mut |name, value| self.parameters.push((name, value))),
+            _ => value.skip(),
         }
     }
 }

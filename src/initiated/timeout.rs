@@ -8,7 +8,7 @@ use super::RequestPurpose;
 use crate::{
     ConversationId, OriginatorConversationId,
     error::DecodeError,
-    wire::{Fields, Object, Once, Quote, digest, expect_json, next_text, read_posted, skip},
+    wire::{Fields, Next, Once, Quote, digest, expect_json, read_posted},
 };
 
 /// A request timed out in Daraja's queue. **That is not a failure**: a payout may have been made all the same. Ask with a
@@ -131,16 +131,16 @@ struct Read<'a> {
 }
 
 impl<'a> Fields<'a> for Read<'a> {
-    fn field<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+    fn field<A: MapAccess<'a>>(&mut self, key: &str, value: Next<'_, A>) -> Result<(), A::Error> {
         self.is_envelope |= matches!(key, "Result" | "ResultCode");
         self.is_echo |= matches!(key, "CommandID" | "SecurityCredential");
         match key {
-            "Body" | "Result" => map.next_value_seed(Object(self)),
+            "Body" | "Result" => value.object(self),
             "OriginatorConversationID" | "OriginatorCoversationID" => {
-                next_text(map).map(|id| id.into_iter().for_each(|id| self.originator_conversation_id.add(id)))
+                value.add_text_to(&mut self.originator_conversation_id)
             }
-            "ConversationID" => next_text(map).map(|id| id.into_iter().for_each(|id| self.conversation_id.add(id))),
-            _ => skip(map),
+            "ConversationID" => value.add_text_to(&mut self.conversation_id),
+            _ => value.skip(),
         }
     }
 }

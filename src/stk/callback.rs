@@ -11,7 +11,7 @@ use crate::{
     CheckoutRequestId, Kes, MerchantRequestId, Msisdn, ReceiptNumber, ResultCode, Timestamp,
     code::Why,
     error::{DecodeError, redact},
-    wire::{Fields, Named, Object, Once, Quote, Scalar, Told, next_text, read_posted, skip},
+    wire::{Fields, Next, Once, Quote, Scalar, Told, read_posted},
 };
 
 /// What became of a push, as Daraja's callback tells it.
@@ -177,7 +177,7 @@ impl Read<'_> {
     fn finish(self) -> Result<StkCallback, &'static str> {
         let id = self.checkout_request_id;
         let id = id.required("holds no CheckoutRequestID", "holds two different CheckoutRequestIDs")?;
-        let is_codeless = matches!(&self.code, Once::Absent) || self.code == Once::Given(no_code());
+        let is_codeless = matches!(&self.code, Once::Absent) || self.code == Once::Given(ResultCode::none());
         if is_codeless && self.items.is_empty() {
             return Err("holds no ResultCode");
         }
@@ -189,18 +189,12 @@ impl Read<'_> {
     }
 }
 
-/// What stands for a code that is missing, unreadable or contradicted. It is no number, so it speaks for a payment.
-fn no_code() -> ResultCode {
-    ResultCode::from("")
-}
-
 /// Paid only with a zero code and a receipt that is not a dummy; failed only with a code that is known to be final; and
 /// neither if the code or the amount is contradicted.
 fn conclude(code: Once<ResultCode>, description: &str, items: Items<'_>) -> StkOutcome {
     let is_contradicted = code.is_contradicted() || items.amount.is_contradicted();
-    let has_items = !items.is_empty();
-    let code = code.given().unwrap_or_else(no_code);
-    let receipt = Told::of(items.receipt);
+    let code = code.given().unwrap_or_else(ResultCode::none);
+    let receipt = Told::of(items.receipt.as_ref());
     let why = match (receipt, code.is_success()) {
         (Told::Contradicted, _) => Why::Contradicted,
         _ if is_contradicted => Why::Contradicted,
@@ -217,7 +211,7 @@ fn conclude(code: Once<ResultCode>, description: &str, items: Items<'_>) -> StkO
         (Told::Receipt(_) | Told::Unreadable, false) => Why::Contradicted,
     };
     StkOutcome::Unproven(StkUnproven {
-        speaks_for_payment: why != Why::UnknownCode || has_items || code.as_number().is_none(),
+        speaks_for_payment: why != Why::UnknownCode || !items.is_empty() || code.as_number().is_none(),
         code,
         description: redact(description, 200).into(),
         why,
@@ -228,19 +222,15 @@ fn conclude(code: Once<ResultCode>, description: &str, items: Items<'_>) -> StkO
 /// The whole document, `{"Body":{"stkCallback":{..}}}`, or the inner parts alone, as proxies have been seen to send. All
 /// levels are read alike: the keys do not overlap.
 impl<'a> Fields<'a> for Read<'a> {
-    fn field<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+    fn field<A: MapAccess<'a>>(&mut self, key: &str, value: Next<'_, A>) -> Result<(), A::Error> {
         match key {
-            "Body" | "stkCallback" => map.next_value_seed(Object(self)),
-            "CallbackMetadata" => {
-                map.next_value_seed(Named(&mut |name: Cow<'a, str>, value| self.items.add(&name, value)))
-            }
-            "CheckoutRequestID" => {
-                next_text(map).map(|id| id.into_iter().for_each(|id| self.checkout_request_id.add(id)))
-            }
-            "ResultCode" => next_text(map).map(|code| self.code.add(code.as_deref().map_or_else(no_code, Into::into))),
-            "MerchantRequestID" => next_text(map).map(|id| self.merchant_request_id = id),
-            "ResultDesc" => next_text(map).map(|words| self.description = words),
-            _ => skip(map),
+            "Body" | "stkCallback" => value.object(self),
+            "CallbackMetadata" => value.named(&mut |name: Cow<'a, str>, value| self.items.add(&name, value)),
+            "CheckoutRequestID" => value.add_text_to(&mut self.checkout_request_id),
+            "ResultCode" => value.code().map(|code| self.code.add(code)),
+            "MerchantRequestID" => value.text().map(|id| self.merchant_request_id = id),
+            "ResultDesc" => value.text().map(|words| self.description = words),
+            _ => value.skip(),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     c2b::{C2bNotice, C2bStage},
     error::DecodeError,
     initiated::{RequestPurpose, ResultEnvelope},
-    wire::{Fields, Object, Quote, expect_json, posted_any, read_posted, skip},
+    wire::{Fields, Next, Quote, expect_json, posted_any, read_posted},
 };
 
 /// How deep objects and lists may lie in each other. Real bodies have six levels.
@@ -439,9 +439,9 @@ impl Looks {
 }
 
 impl<'a> Fields<'a> for Looks {
-    fn field<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+    fn field<A: MapAccess<'a>>(&mut self, key: &str, value: Next<'_, A>) -> Result<(), A::Error> {
         let clue = match key {
-            "Body" => return map.next_value_seed(Object(self)),
+            "Body" => return value.object(self),
             "Result" => Clue::Result,
             "stkCallback" | "CheckoutRequestID" => Clue::Stk,
             "CommandID" | "SecurityCredential" => Clue::Request,
@@ -449,9 +449,9 @@ impl<'a> Fields<'a> for Looks {
             "ResultParameters" => Clue::Parameters,
             "TransID" => Clue::C2b,
             "OriginatorConversationID" | "OriginatorCoversationID" | "ConversationID" => Clue::Ids,
-            _ => return skip(map),
+            _ => return value.skip(),
         };
         self.0 |= clue as u8;
-        if key == "Result" { map.next_value_seed(Object(self)) } else { skip(map) }
+        if key == "Result" { value.object(self) } else { value.skip() }
     }
 }

@@ -3,13 +3,13 @@
 use std::{borrow::Cow, fmt};
 
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-use super::{Key, MalformedJson, Scalar, read_any};
-use crate::{ReceiptNumber, error::DecodeError};
+use super::{Key, MalformedJson, Scalar, any::expect_object};
+use crate::{Kes, ReceiptNumber, ResultCode, error::DecodeError};
 
 /// The largest body that is read, in bytes. Real ones have about 600 to 1 500.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
@@ -32,12 +32,14 @@ pub(crate) fn read_posted<'a, R: Fields<'a> + Default, T>(
     let problem = |problem: String, text: &str| DecodeError::new(None, problem, text);
     let text = posted_text(body)?;
     let quoted = if quote == Quote::Redacted { text } else { "" };
-    let mut read = R::default();
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    Object(&mut read)
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
-        .map_err(|error| problem(MalformedJson(error).to_string(), quoted))?;
+    let read = |values| {
+        let mut read = R::default();
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        Object(&mut read, values).deserialize(&mut deserializer)?;
+        deserializer.end().map(|()| read)
+    };
+    let read = read(Values::Plain).or_else(|_| read(Values::Odd));
+    let read = read.map_err(|error| problem(MalformedJson(error).to_string(), quoted))?;
     conclude(read).map_err(|what| problem(what.to_owned(), quoted))
 }
 
@@ -81,18 +83,90 @@ pub(crate) fn expect_json(text: &str) -> Result<(), DecodeError> {
 /// What takes an object's values, one by one, by name. An object inside it can be taken by the same: that is how one and
 /// the same reader serves a document in its wrapping and without.
 pub(crate) trait Fields<'de> {
-    /// Takes the value of this key: one value has to be read.
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error>;
+    /// Takes the value of this key: it has to be read.
+    fn field<A: MapAccess<'de>>(&mut self, key: &str, value: Next<'_, A>) -> Result<(), A::Error>;
+}
+
+/// What the values of a document are like.
+#[derive(Clone, Copy)]
+enum Values {
+    /// Each can be parsed: it costs the least to find that out by parsing them.
+    Plain,
+    /// One is a number out of range or a text that is none, at which the parser gives up. Each is cut out first, and such
+    /// a one is [`Scalar::Other`].
+    Odd,
+}
+
+/// The value of a key that was read.
+pub(crate) struct Next<'m, A> {
+    map: &'m mut A,
+    values: Values,
+}
+
+impl<'de, A: MapAccess<'de>> Next<'_, A> {
+    pub(crate) fn read<T: Deserialize<'de>>(self) -> Result<T, A::Error> {
+        self.map.next_value()
+    }
+
+    /// Lets it pass.
+    pub(crate) fn skip(self) -> Result<(), A::Error> {
+        self.read().map(|IgnoredAny| ())
+    }
+
+    /// `null` is none.
+    pub(crate) fn scalar(self) -> Result<Option<Scalar<'de>>, A::Error> {
+        let value = match self.values {
+            Values::Plain => self.read()?,
+            Values::Odd => {
+                let value: &RawValue = self.read()?;
+                serde_json::from_str(value.get()).unwrap_or(Scalar::Other)
+            }
+        };
+        Ok(Some(value).filter(|value| *value != Scalar::Null))
+    }
+
+    /// An empty text is none.
+    pub(crate) fn text(self) -> Result<Option<Cow<'de, str>>, A::Error> {
+        let text = self.scalar()?.and_then(Scalar::into_text);
+        Ok(text.filter(|text| !text.is_empty()))
+    }
+
+    pub(crate) fn add_text_to(self, once: &mut Once<Cow<'de, str>>) -> Result<(), A::Error> {
+        self.text().map(|text| text.into_iter().for_each(|text| once.add(text)))
+    }
+
+    /// One that cannot be read is [`ResultCode::none`].
+    pub(crate) fn code(self) -> Result<ResultCode, A::Error> {
+        Ok(match self.scalar()? {
+            Some(Scalar::Unsigned(number)) => ResultCode::new(number),
+            code => code.and_then(Scalar::into_text).as_deref().map_or_else(ResultCode::none, Into::into),
+        })
+    }
+
+    /// An amount that cannot be read is none.
+    pub(crate) fn kes(self) -> Result<Option<Kes>, A::Error> {
+        self.scalar().map(|amount| amount.and_then(|amount| amount.to_kes()))
+    }
+
+    pub(crate) fn object(self, fields: &mut impl Fields<'de>) -> Result<(), A::Error> {
+        self.map.next_value_seed(Object(fields, self.values))
+    }
+
+    /// A list of named values in any of its shapes: `Item`s with `Name` and `Value`, or `ResultParameter`s with `Key` and
+    /// `Value`; in a list or alone. Each one that has a value is handed over; anything of another shape holds none.
+    pub(crate) fn named(self, take: &mut impl FnMut(Cow<'de, str>, Scalar<'de>)) -> Result<(), A::Error> {
+        self.map.next_value_seed(Named(take, self.values))
+    }
 }
 
 /// An object that is read into its [`Fields`].
-pub(crate) struct Object<'r, R>(pub(crate) &'r mut R);
+struct Object<'r, R>(&'r mut R, Values);
 
 impl<'de, R: Fields<'de>> DeserializeSeed<'de> for Object<'_, R> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        read_any(deserializer, self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -105,28 +179,11 @@ impl<'de, R: Fields<'de>> Visitor<'de> for Object<'_, R> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Key(key)) = map.next_key()? {
-            self.0.field(&key, &mut map)?;
+            expect_object(&key, &self)?;
+            self.0.field(&key, Next { map: &mut map, values: self.1 })?;
         }
         Ok(())
     }
-}
-
-/// Lets a value pass.
-pub(crate) fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
-    map.next_value::<IgnoredAny>().map(drop)
-}
-
-/// Reads a text that stands in an object; an empty one is none.
-pub(crate) fn next_text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Cow<'de, str>>, A::Error> {
-    let text = next_scalar(map)?.and_then(Scalar::into_text);
-    Ok(text.filter(|text| !text.is_empty()))
-}
-
-/// Reads one value; `null` is none. A number that is out of range, at which the parser would give up the whole document,
-/// is read as [`Scalar::Other`].
-pub(crate) fn next_scalar<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Scalar<'de>>, A::Error> {
-    let value: &'de RawValue = map.next_value()?;
-    Ok(serde_json::from_str(value.get()).unwrap_or(Some(Scalar::Other)))
 }
 
 /// A value that decides something: it may be repeated, but not contradicted.
@@ -229,15 +286,14 @@ impl Told {
     }
 }
 
-/// A list of named values in any of its shapes: `Item`s with `Name` and `Value`, or `ResultParameter`s with `Key` and
-/// `Value`; in a list or alone. Each one that has a value is handed over; anything of another shape holds none.
-pub(crate) struct Named<'f, F>(pub(crate) &'f mut F);
+/// See [`Next::named`]. A number may come as an object: that holds none either.
+struct Named<'f, F>(&'f mut F, Values);
 
 impl<'de, F: FnMut(Cow<'de, str>, Scalar<'de>)> DeserializeSeed<'de> for Named<'_, F> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        read_any(deserializer, self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -249,14 +305,15 @@ impl<'de, F: FnMut(Cow<'de, str>, Scalar<'de>)> Visitor<'de> for Named<'_, F> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self(take) = self;
+        let Self(take, values) = self;
         let (mut name, mut value) = (None, None);
         while let Some(Key(key)) = map.next_key()? {
+            let next = Next { map: &mut map, values };
             match &*key {
-                "Item" | "ResultParameter" => map.next_value_seed(Named(take))?,
-                "Name" | "Key" => name = next_scalar(&mut map)?.and_then(Scalar::into_text),
-                "Value" => value = next_scalar(&mut map)?,
-                _ => skip(&mut map)?,
+                "Item" | "ResultParameter" => next.named(take)?,
+                "Name" | "Key" => name = next.scalar()?.and_then(Scalar::into_text),
+                "Value" => value = next.scalar()?,
+                _ => next.skip()?,
             }
         }
         if let (Some(name), Some(value)) = (name, value) {
@@ -266,7 +323,7 @@ impl<'de, F: FnMut(Cow<'de, str>, Scalar<'de>)> Visitor<'de> for Named<'_, F> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Named(self.0))?.is_some() {}
+        while seq.next_element_seed(Named(self.0, self.1))?.is_some() {}
         Ok(())
     }
 

@@ -169,6 +169,18 @@ fn what_is_too_large_is_refused_and_what_is_deep_overflows_nothing() {
 }
 
 #[test]
+fn an_unreadable_value_does_not_lose_the_notice() {
+    for value in ["1e400", r#""\ud800""#, "{}", "[[1e400]]", "null", r#""""#] {
+        for name in ["TransAmount", "OrgAccountBalance", "BillRefNumber", "MSISDN", "FirstName", "TransTime"] {
+            let body = format!(r#"{{"{name}":{value},"TransID":"UJ65WSR9W7"}}"#);
+            let notice = C2bNotice::confirmation(body.as_bytes()).unwrap();
+            assert_eq!(notice.proof().unwrap().as_str(), "UJ65WSR9W7", "{body}");
+            assert_eq!((notice.amount, notice.balance, notice.reference), (None, None, None), "{body}");
+        }
+    }
+}
+
+#[test]
 fn a_name_is_put_together_of_its_parts() {
     let body = br#"{"TransID":"UJ65WSR9W7","LastName":"MFANO ","MiddleName":"AKINYI","FirstName":"WANJIKU"}"#;
     assert_eq!(C2bNotice::confirmation(body).unwrap().name.as_deref(), Some("WANJIKU AKINYI MFANO"));
