@@ -1,6 +1,6 @@
 //! Tolerant readers for what Daraja writes differently from day to day. Tolerant in what is read, never in what is concluded.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{borrow::Cow, fmt, mem, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -227,8 +227,11 @@ impl<'de> Visitor<'de> for HeadVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Head<'de>, A::Error> {
         let mut head = Head::default();
+        let mut is_first = true;
         while let Some(Key(key)) = map.next_key()? {
-            any::expect_object(&key, &self)?;
+            if mem::take(&mut is_first) && any::is_number(&key) {
+                return any::next_number(self, &mut map);
+            }
             let field = match &*key {
                 "errorCode" => &mut head.error_code,
                 "errorMessage" => &mut head.error_message,

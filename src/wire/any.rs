@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use serde::{
     Deserializer,
     de::{
-        self, DeserializeSeed, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+        self, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
         value::{BorrowedStrDeserializer, StringDeserializer},
     },
 };
@@ -37,9 +37,19 @@ pub(crate) fn read_number_or_text<'de, D: Deserializer<'de>, V: Visitor<'de>>(
     }
 }
 
-/// Looks at each key of what is to be an object, and may be a number: that costs less than [`read_any`].
-pub(super) fn expect_object<E: de::Error>(key: &str, expected: &dyn Expected) -> Result<(), E> {
-    if key == NUMBER { Err(E::invalid_type(Unexpected::Other("number"), expected)) } else { Ok(()) }
+/// Whether what is to be an object is a number: its first key says so. A visitor that asks this itself costs less than
+/// [`read_any`].
+pub(super) fn is_number(first_key: &str) -> bool {
+    first_key == NUMBER
+}
+
+/// The number whose key was read.
+#[cold]
+pub(super) fn next_number<'de, V: Visitor<'de>, A: MapAccess<'de>>(
+    visitor: V,
+    map: &mut A,
+) -> Result<V::Value, A::Error> {
+    visit_number(visitor, &map.next_value::<String>()?)
 }
 
 struct Any<V>(V);
@@ -96,8 +106,8 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Any<V> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<V::Value, A::Error> {
         let first = map.next_key::<Key<'de>>()?;
-        if first.as_ref().is_some_and(|Key(key)| key == NUMBER) {
-            return visit_number(self.0, &map.next_value::<String>()?);
+        if first.as_ref().is_some_and(|Key(key)| is_number(key)) {
+            return next_number(self.0, &mut map);
         }
         self.0.visit_map(Rest { first, map })
     }

@@ -1,6 +1,6 @@
 //! What callbacks and results share: one document, named values in lists, and values that decide something.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, mem};
 
 use serde::{
     Deserialize, Deserializer,
@@ -8,7 +8,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{Key, MalformedJson, Scalar, any::expect_object};
+use super::{
+    Key, MalformedJson, Scalar,
+    any::{is_number, next_number},
+};
 use crate::{Kes, ReceiptNumber, ResultCode, error::DecodeError};
 
 /// The largest body that is read, in bytes. Real ones have about 600 to 1 500.
@@ -178,8 +181,11 @@ impl<'de, R: Fields<'de>> Visitor<'de> for Object<'_, R> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut is_first = true;
         while let Some(Key(key)) = map.next_key()? {
-            expect_object(&key, &self)?;
+            if mem::take(&mut is_first) && is_number(&key) {
+                return next_number(self, &mut map);
+            }
             self.0.field(&key, Next { map: &mut map, values: self.1 })?;
         }
         Ok(())
@@ -197,7 +203,7 @@ pub(crate) enum Once<T> {
 
 impl<T: PartialEq> Once<T> {
     pub(crate) fn add(&mut self, value: T) {
-        *self = match std::mem::take(self) {
+        *self = match mem::take(self) {
             Self::Absent => Self::Given(value),
             Self::Given(first) if first == value => Self::Given(first),
             _ => Self::Contradicted,
@@ -286,7 +292,7 @@ impl Told {
     }
 }
 
-/// See [`Next::named`]. A number may come as an object: that holds none either.
+/// See [`Next::named`].
 struct Named<'f, F>(&'f mut F, Values);
 
 impl<'de, F: FnMut(Cow<'de, str>, Scalar<'de>)> DeserializeSeed<'de> for Named<'_, F> {
@@ -307,7 +313,11 @@ impl<'de, F: FnMut(Cow<'de, str>, Scalar<'de>)> Visitor<'de> for Named<'_, F> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self(take, values) = self;
         let (mut name, mut value) = (None, None);
+        let mut is_first = true;
         while let Some(Key(key)) = map.next_key()? {
+            if mem::take(&mut is_first) && is_number(&key) {
+                return next_number(Named(take, values), &mut map);
+            }
             let next = Next { map: &mut map, values };
             match &*key {
                 "Item" | "ResultParameter" => next.named(take)?,

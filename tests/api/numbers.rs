@@ -81,6 +81,46 @@ fn the_private_key_of_a_number_makes_nothing_of_what_is_none() {
     }
 }
 
+const PAID: &str = r#"{"Name":"MpesaReceiptNumber","Value":"NLJ7RT61SV"}"#;
+
+fn paid(more: &str, items: &str) -> String {
+    format!(
+        r#"{{"stkCallback":{{"CheckoutRequestID":"ws_CO_1",{more}"ResultCode":0,"CallbackMetadata":{{"Item":{items}}}}}}}"#
+    )
+}
+
+/// In front it is a number; behind another key it is one more key that nobody knows.
+#[tokio::test(start_paused = true)]
+async fn the_private_key_of_a_number_behind_another_hides_nothing() {
+    let key = r#""$serde_json::private::Number":"1","#;
+    for body in [paid(key, &format!("[{PAID}]")), paid("", &format!(r#"[{{"Name":"x",{key}"Value":1}},{PAID}]"#))] {
+        assert!(matches!(StkCallback::parse(body.as_bytes()).unwrap().outcome, StkOutcome::Paid(_)), "{body}");
+    }
+    let result =
+        format!(r#"{{"Result":{{"ResultCode":0,{key}"TransactionID":"UJ65WSR9W7","ConversationID":"AG_1"}}}}"#);
+    assert!(B2cResult::parse(result.as_bytes()).is_ok());
+    let query = daraja::StkQuery::new(&merchant(), &"ws_CO_1".parse().unwrap());
+    let refused = format!(r#"{{"requestId":"1",{key}"errorCode":"400.002.02","errorMessage":"no"}}"#);
+    let error = Scripted::new([answer(400, refused)]).client().send(&query).await.unwrap_err();
+    assert!(error.api().is_some_and(|error| error.code().is_some()), "{error:?}");
+}
+
+/// The parser that serves both gives up a document that holds a number out of range where named values belong.
+#[test]
+fn a_number_in_the_place_of_named_values_is_judged_alike_whatever_others_enable() {
+    for (number, is_read) in [("1", true), ("1.5", true), ("1e400", false), ("-5e400", false)] {
+        let within = paid("", &format!("[{number},{PAID}]"));
+        let beside = paid(&format!(r#""CallbackMetadata":{number},"#), &format!("[{PAID}]"));
+        for body in [within, beside] {
+            assert_eq!(StkCallback::parse(body.as_bytes()).is_ok(), is_read, "{body}");
+        }
+    }
+    for number in ["\"ten\"", "\"1e400\""] {
+        let body = paid("", &format!(r#"[{{"$serde_json::private::Number":{number}}},{PAID}]"#));
+        assert!(StkCallback::parse(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_code_of_an_answer_is_read_as_a_number_and_as_a_text() {
     let query = daraja::StkQuery::new(&merchant(), &"ws_CO_1".parse().unwrap());
