@@ -43,7 +43,7 @@ impl Clock {
         Timestamp::from_utc(self.now())
     }
 
-    /// Now, by both clocks. From this, and not from the other two, it is known when the time of day was furthest ahead.
+    /// Now, by both clocks. Only this records when the time of day was furthest ahead: `now` and `timestamp` do not.
     pub(crate) fn moment(&self) -> Moment {
         let now = Moment::new(self.now());
         let mut furthest = self.furthest.lock().unwrap_or_else(PoisonError::into_inner);

@@ -41,7 +41,7 @@ pub(crate) fn read_posted<'a, R: Fields<'a> + Default, T>(
         Object(&mut read, values).deserialize(&mut deserializer)?;
         deserializer.end().map(|()| read)
     };
-    let read = read(Values::Plain).or_else(|_| read(Values::Odd));
+    let read = read(Values::Direct).or_else(|_| read(Values::Raw));
     let read = read.map_err(|error| problem(MalformedJson(error).to_string(), quoted))?;
     conclude(read).map_err(|what| problem(what.to_owned(), quoted))
 }
@@ -90,14 +90,13 @@ pub(crate) trait Fields<'de> {
     fn field<A: MapAccess<'de>>(&mut self, key: &str, value: Next<'_, A>) -> Result<(), A::Error>;
 }
 
-/// What the values of a document are like.
+/// How the values of a document are read.
 #[derive(Clone, Copy)]
 enum Values {
-    /// Each can be parsed: it costs the least to find that out by parsing them.
-    Plain,
-    /// One is a number out of range or a text that is none, at which the parser gives up. Each is cut out first, and such
-    /// a one is [`Scalar::Other`].
-    Odd,
+    /// Directly, which costs least. One value that the parser refuses makes it refuse the whole document.
+    Direct,
+    /// As raw text first, and then each on its own: a number out of range or a broken text is [`Scalar::Other`].
+    Raw,
 }
 
 /// The value of a key that was read.
@@ -111,7 +110,7 @@ impl<'de, A: MapAccess<'de>> Next<'_, A> {
         self.map.next_value()
     }
 
-    /// Lets it pass.
+    /// Reads over it.
     pub(crate) fn skip(self) -> Result<(), A::Error> {
         self.read().map(|IgnoredAny| ())
     }
@@ -119,8 +118,8 @@ impl<'de, A: MapAccess<'de>> Next<'_, A> {
     /// `null` is none.
     pub(crate) fn scalar(self) -> Result<Option<Scalar<'de>>, A::Error> {
         let value = match self.values {
-            Values::Plain => self.read()?,
-            Values::Odd => {
+            Values::Direct => self.read()?,
+            Values::Raw => {
                 let value: &RawValue = self.read()?;
                 serde_json::from_str(value.get()).unwrap_or(Scalar::Other)
             }
