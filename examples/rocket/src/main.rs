@@ -72,7 +72,8 @@ async fn callback(
 #[catch(default)]
 fn refusal() {}
 
-/// What proxies say: names and values of the headers.
+/// What proxies say: names and values of the headers. Rocket drops a line that is not UTF-8, without a trace: so the proxy
+/// has to replace the header or to join its lines, as nginx does, and not add its own line below those of the client.
 struct Forwarded<'r>(Vec<(&'static str, &'r str)>);
 
 #[rocket::async_trait]

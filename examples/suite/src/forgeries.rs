@@ -1,15 +1,15 @@
 //! Deliveries that are none of Daraja's.
 
-use std::{net::SocketAddr, path::Path};
+use std::{io::Write, net::SocketAddr, path::Path};
 
 use crate::{
     Recipe, Setup,
-    post::{Answer, cancelled, post_with},
+    post::{Answer, cancelled, connect, post_raw, post_with},
 };
 
 const BODY_ID: &str = "ws_CO_061020261702341708374149";
 
-fn deliver(address: SocketAddr, path: &str, headers: &str) -> Answer {
+fn deliver(address: SocketAddr, path: &str, headers: impl AsRef<[u8]>) -> Answer {
     post_with(address, path, headers, cancelled(BODY_ID).as_bytes()).expect("an answer")
 }
 
@@ -87,6 +87,71 @@ pub fn forged_deliveries_are_refused_without_a_word(program: &Path) {
     recipe.stop();
 }
 
+/// Request lines that no browser writes, and heads that servers read in different ways: none of them opens what the path alone
+/// does not, and none of them ends the program.
+pub fn odd_requests_open_nothing_and_end_nothing(program: &Path) {
+    let setup = Setup::of(program);
+    let recipe = setup.start();
+    let (address, path) = (recipe.address, path_of(&recipe));
+    let body = cancelled(BODY_ID);
+    let post =
+        |line: &[u8], headers: &[u8]| post_raw(address, &[b"POST ", line, b"\r\n", headers].concat(), body.as_bytes());
+    let host: &[u8] = b"Host: shop.example\r\n";
+
+    let encoded_dots = format!("/x/%2e%2e{path}");
+    let original = format!("Host: a\r\nX-Original-URL: {path}\r\nX-Rewrite-URL: {path}\r\n");
+    for (what, target) in [
+        ("a name and a port", b"shop.example:443".to_vec()),
+        ("an address and a port", b"127.0.0.1:80".to_vec()),
+        ("an asterisk", b"*".to_vec()),
+        ("no slash in front", path.as_bytes()[1..].to_vec()),
+        ("two slashes in front", format!("/{path}").into_bytes()),
+        ("backslashes", path.replace('/', "\\").into_bytes()),
+        ("parameters", format!("{path};a=b").into_bytes()),
+        ("parameters inside", path.replacen("attempt-1/", "attempt-1;a/", 1).into_bytes()),
+        ("dots behind", format!("{path}/x/..").into_bytes()),
+        ("encoded dots", encoded_dots.into_bytes()),
+        ("an encoded zero", format!("{path}%00").into_bytes()),
+        ("a tab", format!("{path}\t").into_bytes()),
+        ("a zero", format!("{path}\0").into_bytes()),
+        ("what is no text", [path.as_bytes(), b"\xff"].concat()),
+        ("an absolute URL without a path", b"http://shop.example".to_vec()),
+        ("an absolute URL of another path", b"http://shop.example/x".to_vec()),
+        ("a scheme that is none", format!("file://{path}").into_bytes()),
+        ("nothing", Vec::new()),
+        ("60 000 letters", format!("/{}", "a".repeat(60_000)).into_bytes()),
+    ] {
+        let answer = post(&[&target, &b" HTTP/1.1"[..]].concat(), host).expect(what);
+        assert!((400..500).contains(&answer.status), "{what}: {answer:?}");
+        assert_silent(&answer, what);
+    }
+    let answer = post(b"/x HTTP/1.1", original.as_bytes()).expect("an answer");
+    assert_refused(&answer, 404, "the path in a header");
+    // A server may hang up instead of reading so much.
+    let endless = post(format!("/{} HTTP/1.1", "a".repeat(1_000_000)).as_bytes(), host);
+    assert!(endless.as_ref().is_ok_and(|answer| answer.status == 431) || endless.is_err(), "{endless:?}");
+    let mut stream = connect(address).expect("a connection");
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").expect("it is read");
+    assert_eq!(setup.disk().text, "", "something was stored");
+
+    // The path is right, and the rest is odd: the path alone decides, or the server refuses the request.
+    for (what, line, headers, statuses) in [
+        ("a query", format!("{path}?a=b HTTP/1.1"), host, &[200][..]),
+        ("an absolute URL", format!("http://other.example{path} HTTP/1.1"), host, &[200]),
+        ("one with a user", format!("http://a:b@other.example{path} HTTP/1.1"), host, &[200, 400]),
+        ("HTTP/1.0 without Host", format!("{path} HTTP/1.0"), b"", &[200]),
+        ("HTTP/1.1 without Host", format!("{path} HTTP/1.1"), b"", &[200, 400]),
+        ("two Hosts", format!("{path} HTTP/1.1"), b"Host: a\r\nHost: b\r\n", &[200, 400]),
+        ("another path in a header", format!("{path} HTTP/1.1"), b"Host: a\r\nX-Original-URL: /x\r\n", &[200]),
+        ("two framings", format!("{path} HTTP/1.1"), b"Host: a\r\nTransfer-Encoding: chunked\r\n", &[400, 408, 413]),
+    ] {
+        let answer = post(line.as_bytes(), headers).expect(what);
+        assert!(statuses.contains(&answer.status), "{what}: {answer:?}");
+    }
+    assert_eq!(deliver(address, &path, "").status, 200, "the true one");
+    recipe.stop();
+}
+
 /// Only the hop before the proxy's own tells where a delivery came from; what stands to its left anybody can write.
 pub fn behind_a_proxy_only_the_nearest_stranger_counts(program: &Path) {
     for (header, names) in
@@ -125,6 +190,24 @@ pub fn behind_a_proxy_only_the_nearest_stranger_counts(program: &Path) {
             if status != 200 {
                 assert_silent(&answer, what);
             }
+        }
+        // Rocket drops header lines that are no text before its recipe sees them, which its README says.
+        let dropped = if program.ends_with("recipe-rocket") { 200 } else { 403 };
+        let true_one = line(own, &["196.201.214.200"]);
+        for (what, more, status) in [
+            ("an empty line", b"".as_slice(), 403),
+            ("a line that is no text", b"\xe9", dropped),
+            ("a stranger behind what is no text", b"\xff, 203.0.113.7", dropped),
+        ] {
+            let headers = [true_one.as_bytes(), own.as_bytes(), b": ", more, b"\r\n"].concat();
+            let answer = deliver(recipe.address, &path, headers);
+            assert_eq!(answer.status, status, "{header}: {what}: {answer:?}");
+        }
+        let one_line = [own.as_bytes(), b": 196.201.214.200, \xff, 203.0.113.7\r\n"].concat();
+        assert_refused(&deliver(recipe.address, &path, one_line), 403, "a line that is no text in its middle");
+        let doubled = format!("{}{}", line(own, &["203.0.113.7"]), true_one.replace('-', "_"));
+        if own.contains('-') {
+            assert_refused(&deliver(recipe.address, &path, doubled), 403, "a header with underscores");
         }
         recipe.stop();
     }

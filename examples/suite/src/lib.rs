@@ -35,6 +35,7 @@ macro_rules! tests {
             ]
             forgeries: [
                 forged_deliveries_are_refused_without_a_word,
+                odd_requests_open_nothing_and_end_nothing,
                 behind_a_proxy_only_the_nearest_stranger_counts,
                 an_address_counts_however_it_is_written,
             ]

@@ -34,14 +34,24 @@ pub(crate) fn post(address: SocketAddr, path: &str, body: &str) -> io::Result<An
 }
 
 /// The same, with header lines of its own, each of which ends in a line break.
-pub(crate) fn post_with(address: SocketAddr, path: &str, headers: &str, body: &[u8]) -> io::Result<Answer> {
+pub(crate) fn post_with(
+    address: SocketAddr,
+    path: impl AsRef<[u8]>,
+    headers: impl AsRef<[u8]>,
+    body: &[u8],
+) -> io::Result<Answer> {
+    let line = [b"POST ", path.as_ref(), b" HTTP/1.1\r\n"].concat();
+    let host = format!("Host: {address}\r\n");
+    post_raw(address, &[&line, host.as_bytes(), headers.as_ref()].concat(), body)
+}
+
+/// Posts a body behind a request line and header lines that are sent as they are.
+pub(crate) fn post_raw(address: SocketAddr, lines: &[u8], body: &[u8]) -> io::Result<Answer> {
+    let framing =
+        format!("Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     let mut stream = connect(address)?;
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n",
-        body.len()
-    );
     // One that refuses early may have hung up: what counts is the answer.
-    drop(stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)));
+    drop(stream.write_all(&[lines, framing.as_bytes(), body].concat()));
     answer(&mut stream)
 }
 

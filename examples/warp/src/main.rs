@@ -30,8 +30,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let stopped = stop_signal()?;
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    // Whatever the path: the desk knows its own.
-    let request = warp::addr::remote().and(warp::path::full()).and(warp::header::headers_cloned());
+    // Whatever the path: the desk knows its own. But there has to be one: `path::full` panics at a target that is a name and a
+    // port alone, so `path::param` refuses that before.
+    let has_path = warp::path::param().map(|_: String| ()).untuple_one();
+    let path = warp::any().and(has_path).and(warp::path::full());
+    let request = warp::addr::remote().and(path).and(warp::header::headers_cloned());
     let of_routes = desk.clone();
     let routes = warp::post().and(request).and(warp::body::stream()).then(move |peer, path, headers, body| {
         let desk = of_routes.clone();
