@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use serde::de::MapAccess;
 use serde_json::json;
 
-use super::{Ack, DedupKey, Expected, Mismatch};
+use super::{Ack, DedupKey, Expected, Mismatch, stored::without_secrets};
 use crate::{
     CheckoutRequestId, ConversationId, OriginatorConversationId, QueueTimeout, ReceiptNumber, StkCallback, StkOutcome,
     c2b::{C2bNotice, C2bStage},
@@ -255,8 +255,9 @@ impl Event {
         self.dedup_key().at(reference.as_ref())
     }
 
-    /// What of its body may be stored, to be read again with [`parse_as`](Self::parse_as): all of it, but of a queue timeout,
-    /// which can echo the initiator's credential, the ids alone.
+    /// What of its body may be stored, to be read again with [`parse_as`](Self::parse_as): all of it but secrets that came
+    /// back, and of a queue timeout, which can echo the request, the ids alone. Blanked are the values of
+    /// `SecurityCredential`, `Password` (which holds the passkey) and `InitiatorPassword`, wherever they stand.
     ///
     /// ```
     /// use daraja::webhook::Event;
@@ -276,9 +277,7 @@ impl Event {
                 let gateway = timeout.conversation_id.as_ref().map(AsRef::<str>::as_ref);
                 json!({ "OriginatorConversationID": own, "ConversationID": gateway }).to_string().into()
             }
-            // A request that came back in a shape that nobody knows.
-            Self::Unknown(unknown) if unknown.raw().contains("SecurityCredential") => "null".into(),
-            _ => String::from_utf8_lossy(body),
+            _ => without_secrets(String::from_utf8_lossy(body)),
         }
     }
 

@@ -69,6 +69,7 @@ mod reference;
 mod signed_url;
 #[cfg(feature = "crypto")]
 mod source;
+mod stored;
 
 pub use self::{
     ack::{Ack, C2bRejection},

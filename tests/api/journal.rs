@@ -555,16 +555,82 @@ async fn what_was_put_back_comes_again() {
     assert!(unfinished.next().await.is_none());
 }
 
-#[tokio::test]
-async fn a_credential_in_an_unknown_shape_is_not_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("callbacks.jsonl");
-    let (journal, _unfinished) = Journal::open(&path).unwrap();
-    let body = br#"[{"SecurityCredential":"planted"}]"#;
-    journal.store("attempt", &Event::parse(body).unwrap(), body).await.unwrap();
-    assert!(!fs::read_to_string(&path).unwrap().contains("planted"));
+/// What is stored of a body.
+async fn stored(kind: EventKind, body: &str) -> String {
+    let desk = Desk::new();
+    let (journal, _unfinished) = desk.open();
+    store(&journal, "attempt", kind, body).await.unwrap();
     journal.close().await.unwrap();
-    drop(journal);
-    let (_journal, mut unfinished) = Journal::open(&path).unwrap();
-    assert_eq!(unfinished.next().await.unwrap().reference(), "attempt");
+    let text = desk.text();
+    assert_eq!(desk.given().await, [("attempt".to_owned(), kind)], "{text}");
+    text
+}
+
+#[tokio::test]
+async fn no_secret_that_came_back_is_kept_whatever_it_came_in() {
+    for (kind, body) in [
+        (Unknown, r#"[{"SecurityCredential":"planted"}]"#),
+        (Unknown, r#"{"CommandId":"x","Security\u0043redential":"planted"}"#),
+        // A push's password is the passkey in a coat: what else is in it stands beside it.
+        (Unknown, r#"{"BusinessShortCode":"174379","Password":"planted","Timestamp":"20261128200000","Amount":"1"}"#),
+        (
+            Answer,
+            r#"{"Result":{"ResultCode":17,"OriginatorConversationID":"p-1","ReferenceData":{"ReferenceItem":[
+                {"Key":"SecurityCredential","Value":"planted"}]}},"InitiatorPassword":"planted"}"#,
+        ),
+        (
+            Answer,
+            r#"{"Result":{"ResultCode":"1","ResultDesc":"no","OriginatorConversationID":"p-1","ConversationID":"AG_1"},
+                "Request":{"SecurityCredential":"planted"}}"#,
+        ),
+    ] {
+        let text = stored(kind, body).await;
+        assert!(!text.contains("planted"), "{text}");
+    }
+    let text = stored(Stk, &PAID.replacen('{', r#"{"Password":"planted","#, 1)).await;
+    assert!(!text.contains("planted") && text.contains("UJ65WSR9W7"), "{text}");
+}
+
+#[test]
+fn what_is_no_journal_is_left_as_it_is() {
+    for text in [
+        "somebody's only key, one line without a line break at its end",
+        "{\"finished\":1}\nnotes of mine, written by hand, without a line break",
+        "{\"orders\":[]}",
+        "\0\0\0\0x",
+        "{\"events\":[",
+        "\u{feff}{\"event\":",
+    ] {
+        let desk = Desk::new();
+        fs::write(desk.path(), text).unwrap();
+        assert_eq!(Journal::open(desk.path()).unwrap_err().kind(), io::ErrorKind::InvalidData, "{text}");
+        assert_eq!(desk.text(), text);
+    }
+}
+
+#[test]
+fn a_line_without_an_end_is_not_read_into_memory() {
+    for start in ["x", "{\"event\":0,\"kind\":\"stk\","] {
+        let desk = Desk::new();
+        let text = start.repeat((20 << 20) / start.len());
+        fs::write(desk.path(), &text).unwrap();
+        let info = allocation_counter::measure(|| assert!(Journal::open(desk.path()).is_err()));
+        assert!(info.bytes_max < 4 << 20, "{} bytes", info.bytes_max);
+        assert_eq!(fs::metadata(desk.path()).unwrap().len(), text.len() as u64);
+    }
+}
+
+/// As a file system leaves it where the machine died before the data was written: lines that were written together can be a
+/// megabyte.
+#[tokio::test]
+async fn zeros_at_the_end_are_cut_off_however_many() {
+    let desk = Desk::new();
+    for (start, zeros) in [("", 1), ("", 600 << 10), ("{\"ev", 20 << 20), ("{\"event\":1,\"kind\":\"stk\",", 600 << 10)]
+    {
+        fs::write(desk.path(), start).unwrap();
+        let file = fs::OpenOptions::new().write(true).open(desk.path()).unwrap();
+        file.set_len(start.len() as u64 + zeros).unwrap();
+        assert_eq!(desk.given().await, [], "{start}");
+        assert_eq!(desk.text(), "");
+    }
 }

@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
     fs::{File, OpenOptions},
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     path::Path,
     sync::{Arc, Mutex, mpsc},
 };
@@ -125,12 +125,15 @@ impl Writer {
     }
 }
 
-/// Reads the file, and leaves only what is unfinished. What was cut short at its end is cut off.
+/// In bytes. The longest line has a body of 64 KiB, each byte of it written as six.
+const LONGEST_LINE: u64 = 512 * 1_024;
+
+/// Reads the file, and leaves only what is unfinished. A line of ours that was cut short at its end is cut off.
 pub(super) fn load(file: &mut File, state: &mut State) -> io::Result<Vec<Stored>> {
     let (mut reader, mut whole, mut position) = (BufReader::new(&*file), 0_u64, 0_usize);
     let mut loaded = Loaded::default();
     let mut text = Vec::new();
-    while reader.read_until(b'\n', &mut text)? > 0 && text.ends_with(b"\n") {
+    while reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut text)? > 0 && text.ends_with(b"\n") {
         position = position.saturating_add(1);
         whole = whole.saturating_add(text.len() as u64);
         let problem = match serde_json::from_slice(&text) {
@@ -143,8 +146,34 @@ pub(super) fn load(file: &mut File, state: &mut State) -> io::Result<Vec<Stored>
         }
         text.clear();
     }
+    if !is_cut_short(&text) || !has_only_zeros(&mut reader)? {
+        let problem = "its end is none of a journal: the file was left as it is";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    }
     file.set_len(whole)?;
     Ok(loaded.open.into_values().collect())
+}
+
+/// Whether this is the beginning of a line, as the death of the program leaves it, and not somebody's data. Where the machine
+/// died as well, a file system can leave zeros.
+fn is_cut_short(end: &[u8]) -> bool {
+    const STARTS: [&[u8]; 4] = [b"{\"event\":", b"{\"finished\":", b"{\"repeated\":", b"{\"rejected\":"];
+    let zeros = end.iter().rev().take_while(|byte| **byte == 0).count();
+    let text = end.get(..end.len().saturating_sub(zeros)).unwrap_or_default();
+    let is_ours = |start: &&[u8]| start.starts_with(text) || text.starts_with(start);
+    (text.len() as u64) < LONGEST_LINE && STARTS.iter().any(is_ours)
+}
+
+/// Whether zeros alone are left: as many as several lines have that were written together.
+fn has_only_zeros(reader: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let read = reader.fill_buf()?;
+        if read.is_empty() || read.iter().any(|byte| *byte != 0) {
+            return Ok(read.is_empty());
+        }
+        let length = read.len();
+        reader.consume(length);
+    }
 }
 
 /// What the lines read so far come to.
