@@ -258,7 +258,9 @@ impl Hidden {
             Self::Token(live) => live.token.expose(),
             Self::Credentials(secret) => secret.expose(),
         };
-        if text.contains(secret) { text.replace(secret, "[redacted]").into() } else { text.into() }
+        // The empty text is everywhere.
+        let is_there = !secret.is_empty() && text.contains(secret);
+        if is_there { text.replace(secret, "[redacted]").into() } else { text.into() }
     }
 }
 
@@ -334,7 +336,7 @@ impl Answer {
         Ok(if let Some(code) = head.error_code.as_deref() {
             refusal(Some(code), head.message())
         } else if let Some((code, message)) = head.fault() {
-            refusal(code, message)
+            refusal(code.as_deref(), &message)
         } else if let Some(code) = head.response_code.as_deref().filter(|code| !accepted(code)) {
             refusal(Some(code), head.message())
         } else if !self.status.is_success() {

@@ -6,7 +6,7 @@ use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor, value::F64Deserializer},
 };
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::Kes;
 
@@ -179,7 +179,8 @@ pub(crate) struct Head<'a> {
     pub(crate) response_code: Option<Cow<'a, str>>,
     error_message: Option<Cow<'a, str>>,
     description: Option<Cow<'a, str>>,
-    fault: Option<Value>,
+    /// Not read unless it is asked for, and never as a tree: that can take a hundred times its text.
+    fault: Option<&'a RawValue>,
 }
 
 impl<'a> Head<'a> {
@@ -200,13 +201,14 @@ impl<'a> Head<'a> {
     }
 
     /// Code and words of a gateway's fault, in its REST or its SOAP shape.
-    pub(crate) fn fault(&self) -> Option<(Option<&str>, &str)> {
-        let fault = self.fault.as_ref()?;
-        let fault = fault.pointer("/Body/Fault").unwrap_or(fault);
-        let text = |pointer: &str| fault.pointer(pointer).and_then(Value::as_str);
-        let code =
-            text("/detail/errorcode").or_else(|| text("/detail/source/errorcode")).or_else(|| text("/faultcode"));
-        Some((code, text("/faultstring").unwrap_or_default()))
+    pub(crate) fn fault(&self) -> Option<(Option<Cow<'_, str>>, Cow<'_, str>)> {
+        let fault = self.fault?;
+        let fault = member(fault, &["Body", "Fault"]).unwrap_or(fault);
+        let text = |names: &[&str]| serde_json::from_str(member(fault, names)?.get()).ok();
+        let code = text(&["detail", "errorcode"])
+            .or_else(|| text(&["detail", "source", "errorcode"]))
+            .or_else(|| text(&["faultcode"]));
+        Some((code, text(&["faultstring"]).unwrap_or_default()))
     }
 }
 
@@ -239,7 +241,7 @@ impl<'de> Visitor<'de> for HeadVisitor {
                 "ResponseCode" => &mut head.response_code,
                 "ResponseDescription" | "error" | "message" => &mut head.description,
                 "fault" | "Envelope" => {
-                    head.fault = map.next_value::<Option<Value>>()?.or(head.fault);
+                    head.fault = map.next_value::<Option<&RawValue>>()?.or(head.fault);
                     continue;
                 }
                 _ => {
@@ -256,6 +258,36 @@ impl<'de> Visitor<'de> for HeadVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Head<'de>, A::Error> {
         skip_rest_of_list(seq).map(|()| Head::default())
+    }
+}
+
+/// What stands in a value under these names, one inside the other, if all but the last are objects.
+fn member<'a>(value: &'a RawValue, names: &[&str]) -> Option<&'a RawValue> {
+    names.iter().try_fold(value, |value, name| {
+        serde_json::Deserializer::from_str(value.get()).deserialize_map(Member(name)).ok()?
+    })
+}
+
+/// The last value of this name in an object.
+struct Member<'n>(&'n str);
+
+impl<'de> Visitor<'de> for Member<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(Key(key)) = map.next_key()? {
+            if key == self.0 {
+                found = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -329,11 +361,23 @@ mod tests {
     #[test]
     fn faults_of_both_gateways_are_found() {
         let rest = r#"{"fault":{"faultstring":"Spike arrest","detail":{"errorcode":"policies.ratelimit.SpikeArrestViolation"}}}"#;
-        assert_eq!(head(rest).fault(), Some((Some("policies.ratelimit.SpikeArrestViolation"), "Spike arrest")));
+        let fault = |text: &str| {
+            let head = head(text);
+            let (code, words) = head.fault()?;
+            Some((code.map(Cow::into_owned), words.into_owned()))
+        };
+        let found = |code: &str, words: &str| Some((Some(code.to_owned()), words.to_owned()));
+        assert_eq!(fault(rest), found("policies.ratelimit.SpikeArrestViolation", "Spike arrest"));
         let soap = r#"{"Envelope":{"Body":{"Fault":{"faultcode":"soap:Server","faultstring":"failed","detail":{"source":{"errorcode":"steps.X"}}}}}}"#;
-        assert_eq!(head(soap).fault(), Some((Some("steps.X"), "failed")));
-        assert_eq!(head(&format!("{soap}\n{soap}")).fault(), Some((Some("steps.X"), "failed")));
-        assert_eq!(head(r#"{"fault":"odd"}"#).fault(), Some((None, "")));
+        assert_eq!(fault(soap), found("steps.X", "failed"));
+        assert_eq!(fault(&format!("{soap}\n{soap}")), found("steps.X", "failed"));
+        let nothing = Some((None, String::new()));
+        for odd in [r#""odd""#, "[1]", "7", "{}", r#"{"detail":"odd"}"#, r#"{"detail":{"errorcode":7}}"#] {
+            assert_eq!(fault(&format!(r#"{{"fault":{odd}}}"#)), nothing, "{odd}");
+        }
+        assert_eq!(fault(r#"{"fault":null}"#), None);
+        let by_code = r#"{"fault":{"faultcode":"soap:Server","detail":["odd"],"faultstring":"failed"}}"#;
+        assert_eq!(fault(by_code), found("soap:Server", "failed"));
     }
 
     #[test]

@@ -27,22 +27,57 @@ pub(crate) fn redact(text: &str, limit: usize) -> String {
     while !rest.is_empty() && out.len() < limit {
         let run = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let (word, tail) = rest.split_at(run);
-        if word.starts_with("//") && out.ends_with(':') {
+        out.push_str(if is_sensitive(word) { "[redacted]" } else { word });
+        if let Some(address) = behind_scheme(tail) {
             // The path of a URL can be what keeps others from posting to it.
-            out.push_str("//[redacted]");
+            out.push_str("://[redacted]");
             let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
-            rest = rest.get(rest.find(ends).unwrap_or(rest.len())..).unwrap_or_default();
+            rest = address.get(address.find(ends).unwrap_or(address.len())..).unwrap_or_default();
             continue;
         }
-        out.push_str(if is_sensitive(word) { "[redacted]" } else { word });
         let mut after = tail.chars();
-        out.extend(after.next().map(|c| if c.is_control() { ' ' } else { c }));
+        out.extend(after.next().map(seen_letter));
         rest = after.as_str();
     }
     if rest.is_empty() && out.chars().count() <= limit {
         return out;
     }
     out.chars().take(limit).chain(['…']).collect()
+}
+
+/// What stands behind the `://` of a URL, which JSON also writes as `:\/\/` or `:\u002f\u002f`, and a URL in a URL as
+/// `%3A%2F%2F`.
+fn behind_scheme<'t>(text: &'t str) -> Option<&'t str> {
+    let slash = |text| {
+        let escaped = |text: &'t str| text.strip_prefix("u002f").or_else(|| text.strip_prefix("u002F"));
+        let behind = |text| strip_encoded(text, '/', "2f");
+        behind(text).or_else(|| text.strip_prefix('\\').and_then(|text| behind(text).or_else(|| escaped(text))))
+    };
+    slash(slash(strip_encoded(text, ':', "3a")?)?)
+}
+
+/// What stands behind a letter, which may be percent-encoded, and that more than once.
+fn strip_encoded<'t>(text: &'t str, letter: char, code: &str) -> Option<&'t str> {
+    if let Some(rest) = text.strip_prefix(letter) {
+        return Some(rest);
+    }
+    let mut rest = text.strip_prefix('%')?;
+    while let Some(encoded) = rest.strip_prefix("25") {
+        rest = encoded;
+    }
+    let (digits, rest) = rest.split_at_checked(code.len())?;
+    digits.eq_ignore_ascii_case(code).then_some(rest)
+}
+
+fn seen_letter(c: char) -> char {
+    if is_unseen(c) { ' ' } else { c }
+}
+
+/// What a person does not see as a letter, and what makes a log say something else: line breaks of any kind, escape
+/// sequences, changes of direction.
+pub(crate) fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Long words with a digit are tokens, credentials or ids; runs of nine digits and more are phone numbers.
@@ -59,7 +94,7 @@ fn longest_number(text: &str) -> usize {
 
 /// Shows an id, unless it holds a number. A CheckoutRequestID ends in the payer's number: it is cut behind its date.
 pub(crate) fn mask_id(id: &str) -> String {
-    let clean: String = id.chars().filter(|c| !c.is_control()).take(64).collect();
+    let clean: String = id.chars().filter(|c| !is_unseen(*c)).take(64).collect();
     if clean.get(..3).is_some_and(|prefix| prefix.eq_ignore_ascii_case("ws_")) {
         cut_checkout_id(&clean)
     } else if longest_number(&clean) >= SHORTEST_NUMBER {
@@ -96,6 +131,17 @@ mod tests {
             "posted to https://[redacted] \"refused\""
         );
         assert_eq!(redact("refused: why // not", 240), "refused: why // not");
+        for url in [
+            r"https:\/\/shop.example\/planted",
+            r"https:\u002f\u002Fshop.example\u002fplanted",
+            "https%3A%2F%2Fshop.example%2Fplanted",
+            "https%253a%252f%252fshop.example%252fplanted",
+            "https:%2f/shop.example/planted",
+        ] {
+            assert_eq!(redact(&format!("at {url} now"), 240), "at https://[redacted] now", "{url}");
+        }
+        assert_eq!(redact("100 %, 3%25 and : / or %3A%2", 240), "100 %, 3%25 and : / or %3A%2");
+        assert_eq!(redact("a\u{202e}b\u{2028}c\u{2066}d\u{1b}e", 240), "a b c d e");
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub const SAFARICOM: [Ipv4Addr; 14] = [
     Ipv4Addr::new(196, 201, 214, 208),
 ];
 
+/// More hops than any delivery takes. What names more is not looked through.
+const MOST_HOPS: usize = 100;
+
 /// Which addresses deliveries are taken from.
 ///
 /// Behind a reverse proxy every delivery comes from the proxy, and its client's address is in a header that anybody can
@@ -134,15 +137,44 @@ impl Sources {
         if !contains(&self.proxies, peer) {
             return Some(peer);
         }
-        // Several lines are one list. What is no text is not looked into.
-        let lines: Option<Vec<&str>> = lines.iter().map(|line| std::str::from_utf8(line).ok()).collect();
-        let list = lines?.join(",");
-        let hops = match self.header {
-            ProxyHeader::XForwardedFor => list.split(',').map(|hop| address(hop.trim())).collect(),
-            ProxyHeader::Forwarded => forwarded(&list)?,
-        };
-        // The first that cannot be read ends the search: what stands to its left may be anybody's.
-        hops.into_iter().rev().find(|hop| hop.is_none_or(|hop| !contains(&self.proxies, hop))).flatten()
+        // What is no text is not looked into.
+        if lines.iter().any(|line| std::str::from_utf8(line).is_err()) {
+            return None;
+        }
+        match self.header {
+            ProxyHeader::XForwardedFor => self.nearest_of_list(lines),
+            ProxyHeader::Forwarded => self.nearest_of_elements(lines),
+        }
+    }
+
+    /// The first stranger from the right. The first hop that cannot be read ends the search: what stands to its left may be
+    /// anybody's.
+    fn nearest_of_list(&self, lines: &[&[u8]]) -> Option<IpAddr> {
+        let hops = lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
+        for hop in hops.take(MOST_HOPS) {
+            let hop = address(std::str::from_utf8(hop).ok()?.trim())?;
+            if !contains(&self.proxies, hop) {
+                return Some(hop);
+            }
+        }
+        None
+    }
+
+    /// The same by the `for` of each element of a `Forwarded` list. An element without one is a hop that cannot be read; a
+    /// list that is malformed anywhere is not read at all, so it is read from the left.
+    fn nearest_of_elements(&self, lines: &[&[u8]]) -> Option<IpAddr> {
+        let list = lines.join(&b","[..]);
+        let mut nearest = None;
+        for (number, element) in Pieces::of(std::str::from_utf8(&list).ok()?, ',').enumerate() {
+            if number == MOST_HOPS {
+                return None;
+            }
+            let hop = forwarded_for(element?).ok()?;
+            if hop.is_none_or(|hop| !contains(&self.proxies, hop)) {
+                nearest = Some(hop);
+            }
+        }
+        nearest.flatten()
     }
 }
 
@@ -194,26 +226,25 @@ fn address(hop: &str) -> Option<IpAddr> {
     address.map(|address| address.to_canonical())
 }
 
-/// The `for` of each element of a `Forwarded` list. An element without one is a hop that cannot be read; a list that is
-/// malformed anywhere is not read at all.
-fn forwarded(list: &str) -> Option<Vec<Option<IpAddr>>> {
-    let mut hops = Vec::new();
-    for element in split_outside_quotes(list, ',')? {
-        let mut hop = None;
-        for pair in split_outside_quotes(element, ';')? {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = unquoted(value.trim()).filter(|_| !name.contains('"'))?;
-            if !name.trim().eq_ignore_ascii_case("for") {
-                continue;
-            }
-            // Two addresses of one hop are none.
-            if hop.replace(address(value)).is_some() {
-                return None;
-            }
+/// An element of a `Forwarded` list that cannot be read: then nothing of the list is.
+struct Malformed;
+
+/// The address of one element of a `Forwarded` list, if it has one that can be read.
+fn forwarded_for(element: &str) -> Result<Option<IpAddr>, Malformed> {
+    let mut hop = None;
+    for pair in Pieces::of(element, ';') {
+        let pair = pair.ok_or(Malformed)?;
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = unquoted(value.trim()).filter(|_| !name.contains('"')).ok_or(Malformed)?;
+        if !name.trim().eq_ignore_ascii_case("for") {
+            continue;
         }
-        hops.push(hop.flatten());
+        // Two addresses of one hop are none.
+        if hop.replace(address(value)).is_some() {
+            return Err(Malformed);
+        }
     }
-    Some(hops)
+    Ok(hop.flatten())
 }
 
 /// A value that is one word, or one quoted text as a whole. Anything else can be a quote that a client left open, and the
@@ -230,20 +261,37 @@ fn unquoted(value: &str) -> Option<&str> {
     if closes_early { None } else { Some(inner) }
 }
 
-fn split_outside_quotes(text: &str, separator: char) -> Option<Vec<&str>> {
-    let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
-    for (position, c) in text.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = quoted,
-            '"' => quoted = !quoted,
-            c if c == separator && !quoted => {
-                parts.push(text.get(start..position)?);
-                start = position.saturating_add(c.len_utf8());
-            }
-            _ => {}
-        }
+/// A text, split where a separator stands outside of quotes. The last piece is `None` if a quote is left open.
+struct Pieces<'t> {
+    rest: Option<&'t str>,
+    separator: char,
+}
+
+impl<'t> Pieces<'t> {
+    fn of(text: &'t str, separator: char) -> Self {
+        Self { rest: Some(text), separator }
     }
-    parts.push(text.get(start..)?);
-    if quoted { None } else { Some(parts) }
+}
+
+impl<'t> Iterator for Pieces<'t> {
+    type Item = Option<&'t str>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = self.rest.take()?;
+        let (mut quoted, mut escaped) = (false, false);
+        for (position, c) in text.char_indices() {
+            match c {
+                _ if escaped => escaped = false,
+                '\\' => escaped = quoted,
+                '"' => quoted = !quoted,
+                c if c == self.separator && !quoted => {
+                    let (piece, rest) = text.split_at(position);
+                    self.rest = rest.strip_prefix(self.separator);
+                    return Some(Some(piece));
+                }
+                _ => {}
+            }
+        }
+        Some((!quoted).then_some(text))
+    }
 }

@@ -11,7 +11,7 @@ const PROXY: &str = "10.0.0.1";
 
 fn receiver(sources: Sources) -> Receiver {
     let base = "https://shop.example/daraja".parse().unwrap();
-    Receiver::new(SignedUrls::new(base, "kept in a vault, 32 characters or more").unwrap()).sources(sources)
+    Receiver::new(SignedUrls::new(base, "3b1e9c47d2a86f05c4e7b91d60a3f82e").unwrap()).sources(sources)
 }
 
 /// Whether a delivery with these headers is let in.
