@@ -33,7 +33,8 @@ pub(crate) const REVERSAL_PATH: &str = "/mpesa/reversal/v1/request";
 /// # async fn main() -> daraja::Result<()> {
 /// let simulator = Simulator::new();
 /// let (daraja, initiator) = (simulator.client(), simulator.initiator());
-/// # let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+/// # let secret = daraja::secret::CallbackSecret::random();
+/// # let urls = SignedUrls::new("https://shop.example/daraja".parse()?, secret)?;
 /// # let (merchant, inbox, receiver, attempt) = (simulator.merchant(), Inbox::new(), Receiver::new(urls), Reference::random());
 /// # let url = receiver.urls().stk(&attempt);
 /// # let push = StkPush::new(&merchant, "0712345678".parse()?, Shillings::new(500)?, "A".parse()?, url);

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::{
     Credentials, Environment, Initiator, Merchant, ResultUrls, ShortCode, TillNumber,
@@ -223,8 +224,11 @@ struct Reader<L> {
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    fn raw(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    /// Any variable may hold a secret, so none is left in memory.
+    fn raw(&self, name: &str) -> Option<Zeroizing<String>> {
+        let value = Zeroizing::new((self.lookup)(name)?);
+        let value = value.trim();
+        (!value.is_empty()).then(|| Zeroizing::new(value.to_owned()))
     }
 
     fn is_set(&self, name: &str) -> bool {

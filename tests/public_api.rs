@@ -81,7 +81,7 @@ fn public_futures_can_be_spawned() {
     let id = "ws_CO_1".parse().expect("an id");
     let reference: Reference = "attempt-1".parse().expect("a reference");
     let base = "https://shop.example/daraja".parse().expect("a URL");
-    let urls = SignedUrls::new(base, "kept in a vault, 32 characters or more").expect("URLs");
+    let urls = SignedUrls::new(base, "3b1e9c47d2a86f05c4e7b91d60a3f82e").expect("URLs");
     let receiver = Receiver::new(urls);
     let query = StkQuery::new(&merchant, &id);
     is_sent(&client.send(&query));

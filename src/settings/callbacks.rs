@@ -30,7 +30,8 @@ impl Receiver {
     /// | `MPESA_CALLBACK_URL` | the base of the signed URLs of pushes: `URL/reference/signature` |
     /// | `MPESA_B2C_RESULT_URL`, `MPESA_B2C_TIMEOUT_URL` | the bases of payouts and reversals; without them, `/payout` and `/payout-timeout` below the first |
     /// | `MPESA_CALLBACK_SECRET` | signs them: 32 characters or more, such as `openssl rand -hex 32` prints |
-    /// | `MPESA_CALLBACK_SECRET_BEFORE` | the secret before this one, as long as its URLs may still be used |
+    /// | `MPESA_CALLBACK_SECRET_BEFORE` | the secret before this one, as long as its URLs may still be used; the same secret, while those of a version may be used whose signatures [cover no base](SignedUrls::also_accept) |
+    /// | `MPESA_CALLBACK_URL_BEFORE`, `MPESA_B2C_RESULT_URL_BEFORE`, `MPESA_B2C_TIMEOUT_URL_BEFORE` | the bases before these, as long as [their URLs](SignedUrls::also_accept_those_of) may still be used; one that is not set has not changed |
     /// | `MPESA_CALLBACK_SOURCES` | addresses and networks to take deliveries from, with commas, or `anyone`; without it, [Safaricom's](crate::webhook::SAFARICOM) |
     /// | `MPESA_CALLBACK_PROXIES` | addresses and networks of your own proxies, with commas |
     /// | `MPESA_CALLBACK_PROXY_HEADER` | the header that they write: `x-forwarded-for`, unless it is `forwarded` |
@@ -41,10 +42,11 @@ impl Receiver {
     /// ```
     /// use daraja::webhook::Receiver;
     ///
+    /// # let secret = daraja::secret::CallbackSecret::random();
     /// let receiver = Receiver::from_lookup(|name| {
     ///     Some(match name {
     ///         "MPESA_CALLBACK_URL" => "https://shop.example/daraja",
-    ///         "MPESA_CALLBACK_SECRET" => "kept in a vault, 32 characters or more",
+    ///         "MPESA_CALLBACK_SECRET" => secret.expose(),
     ///         "MPESA_CALLBACK_PROXIES" => "127.0.0.1, 10.0.0.0/8",
     ///         _ => return None,
     ///     }.to_owned())
@@ -71,19 +73,29 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     pub(super) fn receiver(&mut self) -> Option<Receiver> {
         let base = self.required("MPESA_CALLBACK_URL", "signed callback URLs begin with it", url);
         let signing = self.required(SECRET, "make one with `openssl rand -hex 32`", secret);
-        let before = self.optional("MPESA_CALLBACK_SECRET_BEFORE", secret);
-        let others = [
-            (Purpose::Payout, self.optional("MPESA_B2C_RESULT_URL", base_url)),
-            (Purpose::PayoutTimeout, self.optional("MPESA_B2C_TIMEOUT_URL", base_url)),
-        ];
+        let before = self.optional("MPESA_CALLBACK_SECRET_BEFORE", secret_before);
+        let [results, timeouts] =
+            ["MPESA_B2C_RESULT_URL", "MPESA_B2C_TIMEOUT_URL"].map(|name| self.optional(name, base_url));
+        let moved = ["MPESA_CALLBACK_URL_BEFORE", "MPESA_B2C_RESULT_URL_BEFORE", "MPESA_B2C_TIMEOUT_URL_BEFORE"]
+            .map(|name| self.optional(name, base_url));
         let sources = self.sources();
         let (base, signing) = (base?, signing?);
-        let urls = SignedUrls::new(base.clone(), signing).and_then(|urls| urls.at(Purpose::Stk, base));
-        let urls = others.into_iter().fold(urls, |urls, (purpose, base)| match base {
-            Some(base) => urls.and_then(|urls| urls.at(purpose, base)),
-            None => urls,
+        let under = |base: &Url, results: Option<Url>, timeouts: Option<Url>| {
+            let urls = SignedUrls::new(base.clone(), signing.clone())?.at(Purpose::Stk, base.clone())?;
+            let others = [(Purpose::Payout, results), (Purpose::PayoutTimeout, timeouts)];
+            let others = others.into_iter().filter_map(|(purpose, base)| Some((purpose, base?)));
+            let urls = others.into_iter().try_fold(urls, |urls, (purpose, base)| urls.at(purpose, base))?;
+            before.iter().cloned().try_fold(urls, SignedUrls::also_accept)
+        };
+        let is_moved = moved.iter().any(Option::is_some);
+        let [base_before, results_before, timeouts_before] = moved;
+        let urls = under(&base, results.clone(), timeouts.clone()).and_then(|urls| {
+            if !is_moved {
+                return Ok(urls);
+            }
+            let (results, timeouts) = (results_before.or(results), timeouts_before.or(timeouts));
+            Ok(urls.also_accept_those_of(under(&base_before.unwrap_or(base), results, timeouts)?))
         });
-        let urls = urls.and_then(|urls| before.into_iter().try_fold(urls, SignedUrls::also_accept));
         let urls =
             urls.map_err(|error| self.problem("MPESA_CALLBACK_URL", format!("is wrong: {}", error.reason()))).ok()?;
         if self.problems.is_empty() { Some(Receiver::new(urls).sources(sources?)) } else { None }
@@ -119,6 +131,11 @@ fn base_url(value: &str) -> Result<Url, Invalid> {
 fn secret(value: &str) -> Result<CallbackSecret, Invalid> {
     let secret = CallbackSecret::new(value);
     secret.check().map(|()| secret)
+}
+
+fn secret_before(value: &str) -> Result<CallbackSecret, Invalid> {
+    let secret = CallbackSecret::new(value);
+    secret.check_length().map(|()| secret)
 }
 
 fn allowed(list: &str) -> Result<Sources, Invalid> {

@@ -57,7 +57,8 @@ impl Client {
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> daraja::Result<()> {
-    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+    /// # let secret = daraja::secret::CallbackSecret::random();
+    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, secret)?;
     /// let (receiver, inbox) = (Receiver::new(urls), Inbox::new());
     /// let simulator = Simulator::new();
     /// let (daraja, merchant) = (simulator.client(), simulator.merchant());

@@ -14,7 +14,8 @@
 #![cfg_attr(not(feature = "crypto"), doc = "```ignore")]
 //! use daraja::webhook::{Delivery, Event, Receiver, Reference, SignedUrls};
 //!
-//! let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+//! # let secret = daraja::secret::CallbackSecret::random();
+//! let urls = SignedUrls::new("https://shop.example/daraja".parse()?, secret)?;
 //! let receiver = Receiver::new(urls);
 //!
 //! // When asking for money: the URL goes into the push, the reference to the attempt's row.

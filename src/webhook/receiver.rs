@@ -16,7 +16,8 @@ use crate::{
 /// ```
 /// use daraja::webhook::{Delivery, Receiver, SignedUrls, Sources};
 ///
-/// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+/// # let secret = daraja::secret::CallbackSecret::random();
+/// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, secret)?;
 /// let receiver = Receiver::new(urls).sources(Sources::safaricom());
 ///
 /// let url = receiver.urls().stk(&"attempt-1042".parse()?);
@@ -83,7 +84,8 @@ impl<'a> Delivery<'a> {
         self
     }
 
-    /// All headers of the request, of which only the two above are kept: for frameworks that give names and values.
+    /// All headers of the request, of which only the two above are kept: for frameworks that give names and values. Each line
+    /// counts, those that are no text included: a framework that drops such lines before lets a client hide them.
     pub fn headers<N, V>(mut self, headers: impl IntoIterator<Item = (&'a N, &'a V)>) -> Self
     where
         N: AsRef<str> + ?Sized + 'a,
@@ -161,7 +163,8 @@ impl Receiver {
     /// use std::net::IpAddr;
     /// use daraja::webhook::{Delivery, ProxyHeader, Receiver, SignedUrls, Sources};
     ///
-    /// # let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+    /// # let secret = daraja::secret::CallbackSecret::random();
+    /// # let urls = SignedUrls::new("https://shop.example/daraja".parse()?, secret)?;
     /// let sources = Sources::safaricom().behind(["127.0.0.1"], ProxyHeader::XForwardedFor)?;
     /// let receiver = Receiver::new(urls).sources(sources);
     ///

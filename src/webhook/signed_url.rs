@@ -1,9 +1,10 @@
 //! Callback URLs that nobody can guess, and that tell which attempt they belong to.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::{EventKind, Reference, Refused};
 use crate::{ResultUrls, config::WithoutPath, error::Invalid, secret::CallbackSecret};
@@ -14,6 +15,13 @@ const MOST: usize = 255;
 /// Bytes of the shortest secret.
 const SHORTEST_SECRET: usize = 32;
 
+/// Different letters of a secret. Of 32 random digits, decimal ones, less than one in a hundred has fewer.
+const FEWEST_LETTERS: usize = 8;
+
+/// What stands in templates, tutorials and this crate's own examples, without blanks and signs.
+const GUESSED: [&str; 8] =
+    ["keptinavault", "changeme", "changethis", "replaceme", "callbacksecret", "yoursecret", "mysecret", "1234567890"];
+
 /// What stands behind the base: two slashes, a reference and a MAC.
 const TAIL: usize = 2 + Reference::MOST + MAC_DIGITS;
 
@@ -23,13 +31,14 @@ const MAC_DIGITS: usize = 64;
 /// Makes and verifies callback URLs: `base/purpose/reference/mac`, one of its own for each attempt.
 ///
 /// Daraja signs nothing, but posts to the URL byte by byte as it was given. So the URL carries the proof: an HMAC-SHA256
-/// of what it is for and of your reference. Verifying needs no storage, and works when the answer to the request was
-/// lost. Such a URL is a secret: keep it out of logs, and take another secret for each environment.
+/// of its base (host and path, whatever the port), of what it is for and of your reference. Verifying needs no storage, and works when the
+/// answer to the request was lost. Such a URL is a secret: keep it out of logs.
 ///
 /// ```
 /// use daraja::webhook::{Purpose, Reference, SignedUrls};
 ///
-/// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+/// # let secret = daraja::secret::CallbackSecret::random();
+/// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, secret)?;
 /// let reference: Reference = "attempt-1042".parse()?;
 /// let url = urls.stk(&reference);
 /// assert!(url.as_str().starts_with("https://shop.example/daraja/stk/attempt-1042/"));
@@ -46,6 +55,17 @@ pub struct SignedUrls {
     signs: hmac::Key,
     /// What else is accepted.
     accepts: Vec<hmac::Key>,
+    /// What was used before.
+    earlier: Vec<Self>,
+}
+
+/// What a signature covers.
+#[derive(Clone, Copy)]
+enum Form<'u> {
+    /// The base, too.
+    OfBase(&'u Url),
+    /// As the first versions signed: one secret for two shops opened both.
+    OfNoBase,
 }
 
 /// What a callback URL is for. The signature covers it: a URL of one purpose is none of another.
@@ -116,7 +136,7 @@ impl SignedUrls {
     ///
     /// # Errors
     ///
-    /// [`Invalid`] if the secret is too short, or the base is no http or https URL, holds a user name, a query or a
+    /// [`Invalid`] if the secret is too short or easily guessed, or the base is no http or https URL, holds a user name, a query or a
     /// fragment, or is so long that a URL could have more than 255 characters. Production takes https only, which is checked
     /// when the URL is sent.
     #[expect(clippy::needless_pass_by_value, reason = "URLs are given by value everywhere")]
@@ -124,7 +144,9 @@ impl SignedUrls {
         let under = |purpose: Purpose| below(&base, purpose.as_str());
         let bases = Purpose::ALL.map(under);
         bases.iter().try_for_each(Self::check)?;
-        Ok(Self { bases, signs: key(&secret.into())?, accepts: Vec::new() })
+        let secret = secret.into();
+        secret.check()?;
+        Ok(Self { bases, signs: key(&secret), accepts: Vec::new(), earlier: Vec::new() })
     }
 
     /// Takes URLs of this purpose from another base: `base/reference/mac`. Two purposes may have one base: the signatures
@@ -132,7 +154,8 @@ impl SignedUrls {
     ///
     /// ```
     /// # use daraja::webhook::{Purpose, SignedUrls};
-    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?
+    /// # let secret = daraja::secret::CallbackSecret::random();
+    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, secret)?
     ///     .at(Purpose::Stk, "https://shop.example/api/payments/callback".parse()?)?;
     /// let url = urls.stk(&"attempt-1042".parse()?);
     /// assert!(url.as_str().starts_with("https://shop.example/api/payments/callback/attempt-1042/"));
@@ -152,14 +175,35 @@ impl SignedUrls {
     }
 
     /// Accepts what another secret has signed, too, so that secrets can be changed: the new one signs, the old one is
-    /// accepted as long as its URLs may still be used.
+    /// accepted as long as its URLs may still be used. Of that secret the signatures of the first versions of this crate,
+    /// which cover no base, are accepted as well: give the same secret here while URLs of such a version are in use.
     ///
     /// # Errors
     ///
-    /// [`Invalid`] if the secret is too short.
+    /// [`Invalid`] if the secret is too short. One that can be guessed is taken here, so that it can be replaced.
     pub fn also_accept(mut self, secret: impl Into<CallbackSecret>) -> Result<Self, Invalid> {
-        self.accepts.push(key(&secret.into())?);
+        let secret = secret.into();
+        secret.check_length()?;
+        self.accepts.push(key(&secret));
         Ok(self)
+    }
+
+    /// Accepts all that these would, too, so that the base can be changed: URLs that are in use, above all the registered
+    /// ones of C2B, are signed for the base before.
+    ///
+    /// ```
+    /// # use daraja::{secret::CallbackSecret, webhook::SignedUrls};
+    /// # let secret = CallbackSecret::random();
+    /// let before = SignedUrls::new("https://old.example/daraja".parse()?, secret.clone())?;
+    /// let url = before.stk(&"attempt-1042".parse()?);
+    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, secret)?;
+    /// assert!(urls.verify(url.path()).is_err());
+    /// assert!(urls.also_accept_those_of(before).verify(url.path()).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn also_accept_those_of(mut self, earlier: Self) -> Self {
+        self.earlier.push(earlier);
+        self
     }
 
     /// Where Daraja shall tell what became of a push.
@@ -173,7 +217,8 @@ impl SignedUrls {
     ///
     /// ```
     /// # use daraja::webhook::SignedUrls;
-    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+    /// # let secret = daraja::secret::CallbackSecret::random();
+    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, secret)?;
     /// let reference = "payout-1042".parse()?;
     /// let (payout, question) = (urls.payout(&reference), urls.question(&reference));
     /// assert!(payout.result().as_str().starts_with("https://shop.example/daraja/payout/payout-1042/"));
@@ -211,7 +256,7 @@ impl SignedUrls {
     fn url(&self, purpose: Purpose, reference: &Reference) -> Url {
         let base = self.bases().find(|(known, _)| *known == purpose).map(|(_, base)| base);
         let base = base.expect("every purpose has a base");
-        below(base, &format!("{reference}/{}", mac(&self.signs, purpose, reference)))
+        below(base, &format!("{reference}/{}", mac(&self.signs, Form::OfBase(base), purpose, reference)))
     }
 
     /// Whether URLs may begin with this base.
@@ -244,12 +289,20 @@ impl SignedUrls {
     ///
     /// [`Refused::Path`] if it is of another form, [`Refused::Signature`] if none of the secrets has signed it.
     pub fn verify(&self, path: &str) -> Result<(Purpose, Reference), Refused> {
+        let own = self.verify_own(path);
+        let earlier = || self.earlier.iter().find_map(|earlier| earlier.verify(path).ok());
+        own.or_else(|refused| earlier().ok_or(refused))
+    }
+
+    fn verify_own(&self, path: &str) -> Result<(Purpose, Reference), Refused> {
         let mut found = Err(Refused::Path);
         for (purpose, base) in self.bases() {
             let Some((reference, given)) = split(path, base) else { continue };
             // Every key is tried, so that the time does not tell which one it was.
-            let signed = std::iter::once(&self.signs).chain(&self.accepts).fold(false, |signed, key| {
-                let expected = mac(key, purpose, &reference);
+            let own = std::iter::once((&self.signs, Form::OfBase(base)));
+            let others = self.accepts.iter().flat_map(|key| [(key, Form::OfBase(base)), (key, Form::OfNoBase)]);
+            let signed = own.chain(others).fold(false, |signed, (key, form)| {
+                let expected = mac(key, form, purpose, &reference);
                 verify_slices_are_equal(expected.as_bytes(), given.as_bytes()).is_ok() | signed
             });
             if signed {
@@ -269,22 +322,41 @@ fn split<'p>(path: &'p str, base: &Url) -> Option<(Reference, &'p str)> {
     (mac.len() == MAC_DIGITS && !mac.contains('/')).then_some((reference, mac))
 }
 
-/// In hexadecimal digits. The parts cannot run into each other: no purpose and no reference holds a line break.
-fn mac(key: &hmac::Key, purpose: Purpose, reference: &Reference) -> String {
-    let tag = hmac::sign(key, format!("daraja callback\n{}\n{reference}", purpose.as_str()).as_bytes());
+/// In hexadecimal digits. The parts cannot run into each other: no base, purpose or reference holds a line break.
+fn mac(key: &hmac::Key, form: Form<'_>, purpose: Purpose, reference: &Reference) -> String {
+    let purpose = purpose.as_str();
+    let signed = match form {
+        Form::OfBase(base) => {
+            let (host, path) = (base.host_str().unwrap_or_default(), base.path().trim_end_matches('/'));
+            format!("daraja callback v2\n{host}{path}\n{purpose}\n{reference}")
+        }
+        Form::OfNoBase => format!("daraja callback\n{purpose}\n{reference}"),
+    };
+    let tag = hmac::sign(key, signed.as_bytes());
     tag.as_ref().iter().fold(String::with_capacity(MAC_DIGITS), |mut digits, byte| {
         digits.extend([byte >> 4, byte & 15].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
         digits
     })
 }
 
-fn key(secret: &CallbackSecret) -> Result<hmac::Key, Invalid> {
-    secret.check()?;
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()))
+fn key(secret: &CallbackSecret) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes())
 }
 
 impl CallbackSecret {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.check_length()?;
+        let secret = self.expose();
+        let distinct = secret.bytes().collect::<HashSet<_>>().len();
+        let mut letters = Zeroizing::new(secret.to_ascii_lowercase());
+        letters.retain(|c| c.is_ascii_alphanumeric());
+        if distinct < FEWEST_LETTERS || GUESSED.iter().any(|words| letters.contains(words)) {
+            return Err(Invalid::new("callback secret", "it can be guessed: make one with `openssl rand -hex 32`"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_length(&self) -> Result<(), Invalid> {
         if self.expose().len() >= SHORTEST_SECRET {
             return Ok(());
         }

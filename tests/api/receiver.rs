@@ -26,7 +26,7 @@ const NEW: &str = r#"{"responseHeader":{"responseCode":"0"}}"#;
 
 fn receiver() -> Receiver {
     let base = "https://shop.example/daraja".parse().unwrap();
-    Receiver::new(SignedUrls::new(base, "kept in a vault, 32 characters or more").unwrap())
+    Receiver::new(SignedUrls::new(base, "3b1e9c47d2a86f05c4e7b91d60a3f82e").unwrap())
 }
 
 fn reference() -> Reference {
@@ -241,7 +241,7 @@ fn the_log_has_the_addresses_of_a_refused_delivery() {
 fn neither_refusals_nor_the_log_hold_path_body_or_number() {
     let log = Log::of_all_tests();
     let base = "https://shop.example/path-planted-at-the-door".parse().unwrap();
-    let receiver = Receiver::new(SignedUrls::new(base, "kept in a vault, 32 characters or more").unwrap());
+    let receiver = Receiver::new(SignedUrls::new(base, "3b1e9c47d2a86f05c4e7b91d60a3f82e").unwrap());
     let good = receiver.urls().stk(&"planted-reference".parse().unwrap());
     let mac = good.as_str().rsplit('/').next().unwrap();
     let forged = good.path().replace(mac, &"0".repeat(64)).replace("planted-reference", "forged-reference-planted");
@@ -296,7 +296,7 @@ fn only_the_headers_that_proxies_write_are_kept() {
 
 const SET: [(&str, &str); 2] = [
     ("MPESA_CALLBACK_URL", "https://shop.example/daraja"),
-    ("MPESA_CALLBACK_SECRET", "kept in a vault, 32 characters or more"),
+    ("MPESA_CALLBACK_SECRET", "3b1e9c47d2a86f05c4e7b91d60a3f82e"),
 ];
 
 fn with(more: &[(&'static str, &'static str)]) -> impl Fn(&str) -> Option<String> {
@@ -364,6 +364,46 @@ fn every_problem_of_the_variables_is_told_with_its_name_and_without_its_value() 
         assert_eq!(told, problems, "{more:?}");
         assert!(!format!("{error} {error:?}").contains("planted"), "{error:?}");
     }
+}
+
+#[test]
+fn where_a_base_has_moved_the_urls_of_the_one_before_are_taken() {
+    let before = [
+        ("MPESA_CALLBACK_URL", "https://old.example/daraja"),
+        ("MPESA_B2C_RESULT_URL", "https://old.example/b2c/result"),
+        ("MPESA_B2C_TIMEOUT_URL", "https://old.example/b2c/timeout"),
+    ];
+    let now = [
+        ("MPESA_CALLBACK_URL", "https://shop.example/daraja"),
+        ("MPESA_B2C_RESULT_URL", "https://shop.example/b2c/result"),
+        ("MPESA_B2C_TIMEOUT_URL", "https://shop.example/b2c/timeout"),
+    ];
+    let older = Receiver::from_lookup(with(&before)).unwrap();
+    let reference = reference();
+    let paths = [
+        older.urls().stk(&reference),
+        older.urls().payout(&reference).result().clone(),
+        older.urls().payout(&reference).timeout().clone(),
+        older.urls().question(&reference).result().clone(),
+        older.urls().c2b_confirmation(&reference),
+    ];
+    let taken = |pairs: &[(&'static str, &'static str)]| {
+        let receiver = Receiver::from_lookup(with(pairs)).unwrap();
+        paths.each_ref().map(|url| receiver.urls().verify(url.path()).is_ok())
+    };
+    assert_eq!(taken(&now), [false; 5]);
+    let [stk, result, timeout] = before.map(|(_, base)| base);
+    let all = [
+        ("MPESA_CALLBACK_URL_BEFORE", stk),
+        ("MPESA_B2C_RESULT_URL_BEFORE", result),
+        ("MPESA_B2C_TIMEOUT_URL_BEFORE", timeout),
+    ];
+    assert_eq!(taken(&[now, all].concat()), [true; 5]);
+    // What is not named has not changed.
+    assert_eq!(taken(&[&now[..], &all[..1]].concat()), [true, false, false, true, true]);
+    let [_, moved_result, _] = now;
+    assert_eq!(taken(&[before[0], moved_result, before[2], all[1]]), [true; 5]);
+    assert_eq!(taken(&[before[0], moved_result, before[2]]), [true, false, true, true, true]);
 }
 
 #[test]

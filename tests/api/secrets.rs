@@ -20,12 +20,14 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{ATTEMPT, RECEIVER, Scripted, Step, answer, refusal};
 
+#[cfg(target_os = "linux")]
+mod freed;
 mod payouts;
 mod shown;
 
 const SECRET: &str = "consumer-secret-planted";
 const PASSKEY: &str = "passkey-planted";
-const CALLBACK_SECRET: &str = "callback-secret-planted-of-more-than-32-characters";
+const CALLBACK_SECRET: &str = "planted-Zq7mVbN4sTx9LwEy6KcHd1UjRf8A0G";
 const TOKEN: &str = "TokenWithoutDigitsPlanted";
 const CREDENTIAL: &str = "credential-planted";
 const PASSWORD: &str = "p@ssword(planted).";
@@ -199,7 +201,8 @@ fn show_values(seen: &mut String) {
             "MPESA_CONSUMER_SECRET" => SECRET.to_owned(),
             "MPESA_PASSKEY" => PASSKEY.to_owned(),
             "MPESA_B2C_SECURITY_CREDENTIAL" => CREDENTIAL.to_owned(),
-            "MPESA_B2C_RESULT_URL" | "MPESA_B2C_TIMEOUT_URL" | "MPESA_CALLBACK_URL" => {
+            "MPESA_B2C_INITIATOR_PASSWORD" | "MPESA_TILL" | "MPESA_BASE_URL" => return None,
+            name if name.ends_with("_URL") || name.ends_with("_URL_BEFORE") => {
                 format!("https://shop.example/{PATH}")
             }
             "MPESA_SHORTCODE" | "MPESA_B2C_SHORTCODE" => "174379".to_owned(),
@@ -207,7 +210,6 @@ fn show_values(seen: &mut String) {
             "MPESA_CALLBACK_PROXIES" => "127.0.0.1".to_owned(),
             "MPESA_CALLBACK_PROXY_HEADER" => "forwarded".to_owned(),
             "MPESA_CALLBACK_SOURCES" => "anyone".to_owned(),
-            "MPESA_B2C_INITIATOR_PASSWORD" | "MPESA_TILL" | "MPESA_BASE_URL" => return None,
             _ => "plain".to_owned(),
         })
     };

@@ -6,22 +6,29 @@ use daraja::webhook::{
 };
 use url::Url;
 
-const SECRET: &str = "kept in a vault, 32 characters or more";
+const SECRET: &str = "3b1e9c47d2a86f05c4e7b91d60a3f82e";
 const OLDER: &str = "an older one, 32 characters or more too";
 
-/// HMAC-SHA256 of `daraja callback\n{purpose}\nattempt-1042`, computed by another program.
+/// HMAC-SHA256 of `daraja callback v2\nshop.example/daraja/{purpose}\n{purpose}\nattempt-1042`, computed by another program.
 const MACS: [(Purpose, &str, &str); 7] = [
-    (Stk, "stk", "6a4e621cab95fe99db563e65f7638ea4c2d9b3a0ed6cf7e7c035f1ad96c1242c"),
-    (Payout, "payout", "9a8bea1d7a2b7555684563f42d4d6fb76796ed03b3040ca9bd24ee51b6b18179"),
-    (PayoutTimeout, "payout-timeout", "eb748f2767596fe4d7256928d54dda6b273e03b093570d4b71f42766b4aec7de"),
-    (Question, "question", "8f9ca6da066474c2245637321e12401aee20de5fca8788860357d52fd90ce035"),
-    (QuestionTimeout, "question-timeout", "6c12a19d178d37ea0c591e2147941ddbb5fcdd62acfc30dcc4a2a4442564be2a"),
-    (C2bValidation, "validation", "52b888e71aa5a4a7d5343336b682c1f8f32a402f19063f5f2615ac4da96a9096"),
-    (C2bConfirmation, "confirmation", "f9e7d8f552c024bd7f0526250ab06687442e1ee2f06fa5d3abd3972c693c13ee"),
+    (Stk, "stk", "4caafab9f14b86ba2cb420f28de61e891c0a4882c7aaa549d6a603ec2ca1446c"),
+    (Payout, "payout", "0818771aa2b97b34ac59792e459f4eaf58a09e415dd9e8cb79ce581dc0a9c146"),
+    (PayoutTimeout, "payout-timeout", "e18d35be1d736d7921810bb3823f3a54bfcc1ee033657b4adf1dac720730bfc3"),
+    (Question, "question", "5ca6c2a2d263db04628594f84f61baa1c95da958124cb6dd65a8c227897efe9b"),
+    (QuestionTimeout, "question-timeout", "eabfd1de7d07da455ffbce5d6b7fdc90ef2c375300b50a87afb2bbba24f5a552"),
+    (C2bValidation, "validation", "a27315a97aee2b2c63466b9dae266ea1fdfa6a047ab2f1f36d993c10e067c9fb"),
+    (C2bConfirmation, "confirmation", "27f0792b0f675a55a3130440831200056483c162b4e196bdb066aa6cc4dc0e52"),
 ];
 const STK_MAC: &str = MACS[0].2;
-/// The same of a push, by the older secret.
-const OLDER_STK_MAC: &str = "a4a8aa8654e1033427e249ce4185aab37bf06591af76c3a95b7b73faf6a6526c";
+/// The same of a push, by the secret and by the older one, as the first versions signed: without the second line.
+const STK_MACS_OF_NO_BASE: [&str; 2] = [
+    "84e127f9b7b60c66d07db86150dafc1fd524701e68e522626e8bd0a792649ffa",
+    "a4a8aa8654e1033427e249ce4185aab37bf06591af76c3a95b7b73faf6a6526c",
+];
+/// That of a push whose base is `https://shop.example/daraja`.
+const STK_MAC_AT_BASE: &str = "ae5963a1b2ee5e1edcc2665137dcb12a69c22b281338ed173c0730889f405cbb";
+/// That of a push, by the older secret.
+const OLDER_STK_MAC: &str = "4768850f87c31f91f166adee64c0562c47fd994466386b63b85d10c9824a7c9a";
 
 fn base() -> Url {
     "https://shop.example/daraja".parse().unwrap()
@@ -91,9 +98,9 @@ fn a_signature_is_good_for_one_purpose_one_reference_and_one_secret() {
     assert_eq!(urls.verify(other.stk(&reference()).path()), Err(Refused::Signature));
     // Bases that are one and the same keep purposes apart all the same.
     let one = MACS.iter().fold(urls, |urls, (purpose, _, _)| urls.at(*purpose, base()).unwrap());
-    for (purpose, _, mac) in MACS {
+    for (purpose, _, _) in MACS {
         let url = url(&one, purpose, &reference());
-        assert_eq!(url.path(), format!("/daraja/attempt-1042/{mac}"));
+        assert!(url.path().starts_with("/daraja/attempt-1042/"));
         assert_eq!(one.verify(url.path()), Ok((purpose, reference())));
     }
 }
@@ -178,6 +185,41 @@ fn a_secret_is_changed_without_losing_what_is_under_way() {
 }
 
 #[test]
+fn a_signature_is_of_one_host_and_one_path() {
+    let path = urls().stk(&reference()).path().to_owned();
+    for other in ["https://other.example/daraja", "https://daraja.shop.example/daraja", "https://shop.example./daraja"]
+    {
+        let other = SignedUrls::new(other.parse().unwrap(), SECRET).unwrap();
+        assert_eq!(other.verify(&path), Err(Refused::Signature), "{other:?}");
+        assert_eq!(other.also_accept_those_of(urls()).verify(&path), Ok((Stk, reference())));
+    }
+    // A proxy may speak http to the shop, and at another port: neither says anything.
+    for same in ["http://shop.example/daraja", "https://shop.example:8443/daraja", "https://SHOP.example/daraja/"] {
+        let same = SignedUrls::new(same.parse().unwrap(), SECRET).unwrap();
+        assert!(same.verify(&path).is_ok(), "{same:?}");
+    }
+    // The older ones of earlier ones are accepted, too, and none of these is signed with.
+    let older = SignedUrls::new("https://old.example/daraja".parse().unwrap(), OLDER).unwrap();
+    let before = SignedUrls::new("https://old.example/daraja".parse().unwrap(), SECRET).unwrap();
+    let now = urls().also_accept_those_of(before.clone().also_accept(OLDER).unwrap());
+    for signed in [&older, &before, &now] {
+        assert_eq!(now.verify(signed.stk(&reference()).path()), Ok((Stk, reference())));
+    }
+    assert_eq!(now.stk(&reference()), urls().stk(&reference()));
+}
+
+#[test]
+fn signatures_of_the_first_versions_are_accepted_of_secrets_that_are_named_for_it() {
+    let [own, older] = STK_MACS_OF_NO_BASE.map(|mac| format!("/daraja/stk/attempt-1042/{mac}"));
+    let urls = urls();
+    assert_eq!((urls.verify(&own), urls.verify(&older)), (Err(Refused::Signature), Err(Refused::Signature)));
+    let after_a_change = urls.clone().also_accept(OLDER).unwrap();
+    assert_eq!((after_a_change.verify(&own).is_ok(), after_a_change.verify(&older).is_ok()), (false, true));
+    let after_an_upgrade = urls.also_accept(SECRET).unwrap();
+    assert_eq!((after_an_upgrade.verify(&own).is_ok(), after_an_upgrade.verify(&older).is_ok()), (true, false));
+}
+
+#[test]
 fn a_base_may_be_the_beginning_of_another() {
     let urls = urls().at(Stk, base()).unwrap().at(C2bConfirmation, "https://shop.example/".parse().unwrap()).unwrap();
     for reference in ["attempt-1042", "payout", "question-timeout", "daraja", "stk", "validation", STK_MAC] {
@@ -187,8 +229,8 @@ fn a_base_may_be_the_beginning_of_another() {
             assert_eq!(urls.verify(url.path()), Ok((purpose, reference.clone())), "{url}");
         }
     }
-    assert_eq!(urls.stk(&reference()).path(), format!("/daraja/attempt-1042/{STK_MAC}"));
-    assert!(urls.c2b_confirmation(&reference()).path().starts_with("/attempt-1042/f9e7d8f5"));
+    assert_eq!(urls.stk(&reference()).path(), format!("/daraja/attempt-1042/{STK_MAC_AT_BASE}"));
+    assert!(urls.c2b_confirmation(&reference()).path().starts_with("/attempt-1042/3e7a1937"));
     // The path that it had before is no longer one.
     assert!(urls.verify(&format!("/daraja/stk/attempt-1042/{STK_MAC}")).is_err());
 }
@@ -199,11 +241,13 @@ fn a_slash_at_the_end_of_a_base_makes_no_difference() {
         let urls = SignedUrls::new(text.parse().unwrap(), SECRET).unwrap();
         assert_eq!(urls.stk(&reference()).path(), format!("/daraja/stk/attempt-1042/{STK_MAC}"));
         let at = urls.at(Stk, text.parse().unwrap()).unwrap();
-        assert_eq!(at.stk(&reference()).path(), format!("/daraja/attempt-1042/{STK_MAC}"));
+        assert_eq!(at.stk(&reference()).path(), format!("/daraja/attempt-1042/{STK_MAC_AT_BASE}"));
         assert!(at.verify(at.stk(&reference()).path()).is_ok());
     }
-    let bare = SignedUrls::new("https://shop.example".parse().unwrap(), SECRET).unwrap();
-    assert_eq!(bare.stk(&reference()).path(), format!("/stk/attempt-1042/{STK_MAC}"));
+    for bare in ["https://shop.example", "https://shop.example/", "https://shop.example:443"] {
+        let bare = SignedUrls::new(bare.parse().unwrap(), SECRET).unwrap();
+        assert!(bare.stk(&reference()).path().starts_with("/stk/attempt-1042/288e25bc"));
+    }
 }
 
 #[test]
@@ -233,7 +277,7 @@ fn bases_are_http_urls_of_a_length_that_daraja_takes() {
     }
     assert_eq!(
         new("HTTPS://LHOTE.Example/Daraja").unwrap().stk(&reference()).as_str(),
-        format!("https://lhote.example/Daraja/stk/attempt-1042/{STK_MAC}"),
+        "https://lhote.example/Daraja/stk/attempt-1042/6cefe2283e411e1157caee428eea40d5037dfd5b7d0c951495d3c9cef2d092b7",
     );
     // At most 255 characters, with the longest reference and the longest purpose.
     let longest: Reference = "x".repeat(64).parse().unwrap();
@@ -253,7 +297,20 @@ fn secrets_are_long_and_references_are_url_words() {
         assert!(error.contains("32 characters"), "{error}");
         assert!(urls().also_accept(short).is_err());
     }
-    assert!(SignedUrls::new(base(), "x".repeat(32).as_str()).is_ok());
+    for guessed in [
+        " ".repeat(32),
+        "a".repeat(64),
+        "0123456".repeat(9),
+        "Change-Me! ".repeat(4),
+        "kept in a vault, 32 characters or more".to_owned(),
+        "your-callback-secret-of-32-characters".to_owned(),
+    ] {
+        let error = SignedUrls::new(base(), &*guessed).unwrap_err().to_string();
+        assert!(error.contains("guessed") && !error.contains(&guessed), "{error}");
+        // As the one before it is taken: otherwise it could not be replaced.
+        assert!(urls().also_accept(&*guessed).is_ok());
+    }
+    assert!(SignedUrls::new(base(), "3141592653589793".repeat(2)).is_ok());
     for wrong in ["", " ", "a b", "a/b", "a.b", "..", "a%2F", "é", "a\n", "a?", &"x".repeat(65)] {
         assert!(wrong.parse::<Reference>().is_err(), "{wrong}");
     }
@@ -266,7 +323,7 @@ fn secrets_are_long_and_references_are_url_words() {
 fn neither_debug_nor_refusals_show_path_or_secret() {
     let urls = SignedUrls::new("https://shop.example/hidden-path".parse().unwrap(), SECRET).unwrap();
     let shown = format!("{urls:?} {:?}", urls.verify("/hidden-path/stk/attempt-1042/0"));
-    assert!(!shown.contains("hidden-path") && !shown.contains("vault"), "{shown}");
+    assert!(!shown.contains("hidden-path") && !shown.contains(SECRET), "{shown}");
 }
 
 proptest::proptest! {

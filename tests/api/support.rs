@@ -132,7 +132,7 @@ pub(crate) static ATTEMPT: LazyLock<Reference> = LazyLock::new(|| "attempt-1".pa
 /// Takes what comes to signed URLs, from Safaricom's addresses.
 pub(crate) static RECEIVER: LazyLock<Receiver> = LazyLock::new(|| {
     let base = "https://shop.example/daraja".parse().unwrap();
-    Receiver::new(SignedUrls::new(base, "kept in a vault, 32 characters or more").unwrap())
+    Receiver::new(SignedUrls::new(base, "3b1e9c47d2a86f05c4e7b91d60a3f82e").unwrap())
 });
 
 pub(crate) fn merchant() -> Merchant {

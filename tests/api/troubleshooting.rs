@@ -91,7 +91,7 @@ fn failed(code: &str) -> String {
 fn refused(peer: &str, path: &str) -> String {
     let receiver = Receiver::from_lookup(|name| match name {
         "MPESA_CALLBACK_URL" => Some("https://shop.example/daraja".to_owned()),
-        "MPESA_CALLBACK_SECRET" => Some("kept in a vault, 32 characters or more".to_owned()),
+        "MPESA_CALLBACK_SECRET" => Some("3b1e9c47d2a86f05c4e7b91d60a3f82e".to_owned()),
         _ => None,
     });
     let receiver = receiver.unwrap().sources(Sources::safaricom());

@@ -20,7 +20,7 @@ fn id() -> Reference {
 
 fn receiver() -> Receiver {
     let base = "https://shop.example/daraja".parse().unwrap();
-    let urls = SignedUrls::new(base, "kept in a vault, 32 characters or more").unwrap();
+    let urls = SignedUrls::new(base, "3b1e9c47d2a86f05c4e7b91d60a3f82e").unwrap();
     Receiver::new(urls).sources(Sources::anyone()) // in process nothing has an address
 }
 
