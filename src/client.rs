@@ -31,6 +31,9 @@ const TOKEN_PATH: &str = "/oauth/v1/generate?grant_type=client_credentials";
 
 /// A client of one Daraja environment as one app. Make one, clone it freely: clones share token and connections.
 ///
+/// Several tokio runtimes may use it, one after the other or at the same time: by default [each has connections of its
+/// own](crate::transport::reqwest::ReqwestTransport), and a call that rests because its runtime does stops no other.
+///
 /// ```
 /// use daraja::{Client, Credentials, Environment};
 /// # if cfg!(not(any(feature = "rustls", feature = "webpki-roots"))) { return Ok(()) }
@@ -207,12 +210,13 @@ impl Client {
     }
 
     async fn token(&self, course: &mut Course) -> Result<Arc<Live>, Failure> {
-        if let Some(live) = self.inner.tokens.fresh() {
+        let share = course.share_for_others();
+        if let Some(live) = self.inner.tokens.fresh().filter(|live| share.is_some() || !live.is_borrowed) {
             return Ok(live);
         }
         let now = self.inner.clock.moment();
         let left = course.time_left(now, Duration::ZERO).map_err(|late| course.too_late(late))?;
-        let slow = Box::pin(self.inner.tokens.get(|| self.fetch_token()));
+        let slow = Box::pin(self.inner.tokens.get(left, share, || self.fetch_token()));
         let outcome = match timeout_at(after(now.monotonic, left), slow).await {
             Ok(outcome) => outcome,
             Err(elapsed) => {
@@ -228,7 +232,8 @@ impl Client {
         let uri = self.uri(TOKEN_PATH)?;
         let Credentials { key, secret } = &self.inner.credentials;
         let pair = zeroize::Zeroizing::new(format!("{}:{}", key.as_str(), secret.expose()));
-        let basic = zeroize::Zeroizing::new(format!("Basic {}", STANDARD.encode(&*pair)));
+        let pair = zeroize::Zeroizing::new(STANDARD.encode(&*pair));
+        let basic = zeroize::Zeroizing::new(format!("Basic {}", *pair));
         let mut basic = HeaderValue::from_str(&basic).expect("base64 is ASCII");
         basic.set_sensitive(true);
         let mut course = self.course(Repeat::Safe, None, self.inner.policy.clone(), self.inner.timeouts.token);

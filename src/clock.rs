@@ -1,15 +1,13 @@
 //! The one source of time: passwords, token life, backoff and waiting all read it.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
-use tokio::time::Instant;
 
-use crate::value::Timestamp;
+use crate::{
+    sync::{Arc, Instant, Mutex, PoisonError},
+    value::Timestamp,
+};
 
 /// Tells the time of day. Pauses and deadlines use tokio's clock.
 #[derive(Clone)]

@@ -51,7 +51,7 @@ impl Environment {
     /// [`Invalid`] if it is no such URL, or holds a user name, a query or a fragment.
     pub fn custom(base_url: &str) -> Result<Self, Invalid> {
         let invalid = |reason: &'static str| Invalid::new("base URL", reason);
-        let url = Url::parse(base_url)?;
+        let mut url = Url::parse(base_url)?;
         let loopback = is_loopback(&url);
         match url.scheme() {
             "https" => {}
@@ -68,6 +68,10 @@ impl Environment {
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(invalid("it must hold no query and no fragment"));
+        }
+        // A name with a dot at its end is the same name: it must not pass for another one.
+        if let Some(host) = url.host_str().and_then(|host| host.strip_suffix('.')).map(str::to_owned) {
+            url.set_host(Some(&host))?;
         }
         let base = url.as_str().trim_end_matches('/').to_owned();
         let kind = if url.host_str() == Some("api.safaricom.co.ke") { Kind::Production } else { Kind::Test };
@@ -114,14 +118,19 @@ impl fmt::Display for Environment {
         match self {
             Self::Sandbox => f.write_str("sandbox"),
             Self::Production => f.write_str("production"),
-            Self::Custom(custom) => f.write_str(&custom.base),
+            Self::Custom(custom) => write!(f, "{custom:?}"),
         }
     }
 }
 
+/// Without its path: that of a gateway can be its key.
 impl fmt::Debug for CustomEnvironment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.base)
+        let (scheme, rest) = self.base.split_once("://").unwrap_or_default();
+        match rest.split_once('/') {
+            Some((host, _)) => write!(f, "{scheme}://{host}/…"),
+            None => f.write_str(&self.base),
+        }
     }
 }
 

@@ -29,6 +29,7 @@ mod clock;
 #[cfg(doctest)]
 mod guides;
 mod recent;
+mod sync;
 mod value;
 mod wire;
 

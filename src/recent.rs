@@ -1,13 +1,11 @@
 //! What was computed last and is likely to be wanted again: an app calls a few endpoints, over and over.
 
-use std::sync::{PoisonError, RwLock};
-
-const KEPT: usize = 8;
+use crate::sync::{PoisonError, RwLock};
 
 /// The values of the last few keys that were asked for first.
-pub(crate) struct Recent<K, V>(RwLock<Vec<(K, V)>>);
+pub(crate) struct Recent<K, V, const KEPT: usize = 8>(RwLock<Vec<(K, V)>>);
 
-impl<K, V: Clone> Recent<K, V> {
+impl<K, V: Clone, const KEPT: usize> Recent<K, V, KEPT> {
     /// The value of the key that is meant, or the one that is made now.
     pub(crate) fn get<E>(
         &self,
@@ -27,7 +25,7 @@ impl<K, V: Clone> Recent<K, V> {
     }
 }
 
-impl<K, V> Default for Recent<K, V> {
+impl<K, V, const KEPT: usize> Default for Recent<K, V, KEPT> {
     fn default() -> Self {
         Self(RwLock::default())
     }

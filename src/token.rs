@@ -2,29 +2,24 @@
 //!
 //! Daraja page: "Authorization".
 
-use std::{
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
-use tokio::{
-    sync::{Mutex, MutexGuard},
-    time::{Instant, sleep, timeout},
-};
 
 use crate::{
     clock::after,
     error::{Error, Result},
     secret::AccessToken,
+    sync::{Arc, AsyncMutex, Instant, OwnedMutexGuard, PoisonError, RwLock, sleep, timeout},
     transport::{TransportError, TransportErrorKind},
     wire::Text,
 };
 
 #[cfg(feature = "redis")]
 mod redis;
+// tests/schedules takes this file by its path: without one here, the other would be looked for beside it.
+#[path = "token/store.rs"]
 mod store;
 
 #[cfg(feature = "redis")]
@@ -40,6 +35,9 @@ const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
 /// How many refused tokens are remembered: the refusal of an older one can come late.
 const REFUSED: usize = 4;
+
+/// In bytes. Daraja's have 28.
+const LONGEST_TOKEN: usize = 4_096;
 
 /// How often another process's fetch is looked for in the store.
 const STORE_POLL: Duration = Duration::from_millis(200);
@@ -58,6 +56,7 @@ pub(crate) struct TokenBody<'a> {
 pub(crate) struct Live {
     pub(crate) token: AccessToken,
     pub(crate) bearer: HeaderValue,
+    asked_at: Instant,
     stale_at: Instant,
     dead_at: Instant,
     /// Fetched by another process: it may have been replaced since it was saved.
@@ -67,22 +66,25 @@ pub(crate) struct Live {
 impl Live {
     /// `asked_at` is the moment before the request was sent: life is counted from there.
     pub(crate) fn new(token: AccessToken, life: Duration, asked_at: Instant) -> Option<Self> {
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
+        if !is_token(token.expose()) {
+            return None;
+        }
+        let bearer = zeroize::Zeroizing::new(format!("Bearer {}", token.expose()));
+        let mut bearer = HeaderValue::from_str(&bearer).ok()?;
         bearer.set_sensitive(true);
         let life = life.min(LONGEST_LIFE);
         let part = |share| life.checked_div(share).unwrap_or_default();
         // A short life is not all margin: each token would be fetched for one call.
         let margin = part(10).max(Duration::from_secs(60)).min(part(2));
         let stale_at = after(asked_at, life.saturating_sub(margin));
-        Some(Self { token, bearer, stale_at, dead_at: after(asked_at, life), is_borrowed: false })
+        Some(Self { token, bearer, asked_at, stale_at, dead_at: after(asked_at, life), is_borrowed: false })
     }
 
     /// Reads Daraja's answer. A life that cannot be read counts as the usual one: a token that dies early is renewed.
     pub(crate) fn from_body(body: TokenBody<'_>, asked_at: Instant) -> Option<Self> {
         let seconds = body.expires_in.0.and_then(|seconds| seconds.trim().parse().ok());
         let life = seconds.map_or(LONGEST_LIFE, Duration::from_secs);
-        let token = body.access_token.0.filter(|token| !token.is_empty())?;
-        Self::new(AccessToken::new(token), life, asked_at)
+        Self::new(AccessToken::new(body.access_token.0?), life, asked_at)
     }
 
     fn is_stale(&self) -> bool {
@@ -99,12 +101,8 @@ pub(crate) struct TokenCache {
     key: TokenKey,
     store: Option<Box<dyn TokenStore>>,
     fetch_timeout: Duration,
-    /// How long another process's fetch is waited for.
-    outwait: Duration,
-    /// Never held across an await.
+    /// Never held across an await, nor while foreign code runs.
     slot: RwLock<Slot>,
-    /// Held by the one that fetches. It counts the fetches that ended and keeps the last outcome for those who waited.
-    fetching: Mutex<Fetches>,
 }
 
 #[derive(Default)]
@@ -113,12 +111,20 @@ struct Slot {
     /// The tokens that Daraja refused last, so that a store cannot bring them back.
     refused: Vec<AccessToken>,
     refresh_after: Option<Instant>,
+    /// How many fetches have ended.
     ended: u64,
+    /// Locked by the one that fetches. Whoever lost patience with that one puts another in its place.
+    fetching: Arc<AsyncMutex<LastFetch>>,
 }
 
-#[derive(Default)]
-struct Fetches {
-    last: Option<Result<Arc<Live>>>,
+/// How the last fetch under a lock ended, for those who waited: its number and its outcome.
+type LastFetch = Option<(u64, Result<Arc<Live>>)>;
+
+/// The right to fetch.
+struct Turn {
+    last: OwnedMutexGuard<LastFetch>,
+    /// Somebody else may be at it still.
+    is_beside: bool,
 }
 
 /// Who fetches, when tokens are shared between processes.
@@ -134,18 +140,8 @@ enum Claim {
 }
 
 impl TokenCache {
-    /// `total` is how long a whole call may take.
-    pub(crate) fn new(
-        key: TokenKey,
-        store: Option<Box<dyn TokenStore>>,
-        fetch_timeout: Duration,
-        total: Duration,
-    ) -> Self {
-        let (slot, fetching) = (RwLock::default(), Mutex::default());
-        let mut cache = Self { key, store, fetch_timeout, outwait: Duration::ZERO, slot, fetching };
-        // One process may die with its claim, another one fetches then; but a call must have time left for its own fetch.
-        cache.outwait = cache.lease().saturating_mul(2).min(total.checked_div(2).unwrap_or_default());
-        cache
+    pub(crate) fn new(key: TokenKey, store: Option<Box<dyn TokenStore>>, fetch_timeout: Duration) -> Self {
+        Self { key, store, fetch_timeout, slot: RwLock::default() }
     }
 
     /// The token, if it is fresh: no lock is waited for, nothing is sent.
@@ -153,29 +149,65 @@ impl TokenCache {
         self.read(|slot| slot.live.clone().filter(|live| !live.is_stale()))
     }
 
-    /// The token; `fetch` is run by one caller at a time.
-    pub(crate) async fn get(&self, fetch: impl AsyncFetch) -> Result<Arc<Live>> {
-        let (live, ended) = self.read(|slot| (slot.live.clone().filter(|live| !live.is_dead()), slot.ended));
-        match live {
+    /// The token, as long as Daraja takes it.
+    fn alive(&self) -> Option<Arc<Live>> {
+        self.read(|slot| slot.live.clone().filter(|live| !live.is_dead()))
+    }
+
+    /// The token, for a call that has so much time left; `fetch` is run by one caller at a time. `share` is the part of that
+    /// time which may go by with the tokens of other processes: 3 is a third. Without one, none of theirs is taken.
+    pub(crate) async fn get(&self, left: Duration, share: Option<u32>, fetch: impl AsyncFetch) -> Result<Arc<Live>> {
+        // In this order: what ends between the two is found by either.
+        let ended = self.read(|slot| slot.ended);
+        let live = self.alive();
+        let ends = after(Instant::now(), left);
+        match live.filter(|live| share.is_some() || !live.is_borrowed) {
             Some(live) if !live.is_stale() => Ok(live),
-            Some(live) => Ok(self.refresh(&live, fetch).await.unwrap_or(live)),
+            Some(live) => {
+                let refreshed = timeout(part_of(ends, 2), self.refresh(&live, fetch)).await;
+                Ok(refreshed.ok().flatten().unwrap_or(live))
+            }
             None => {
-                let mut fetches = self.wait_for_the_fetch().await?;
-                if let Some(outcome) = self.outcome_since(ended, &fetches) {
+                let turn = self.wait_for_turn(ends).await;
+                let outcome = self.outcome_since(ended, &turn);
+                let is_borrowed = matches!(&outcome, Some(Ok(live)) if live.is_borrowed);
+                if let Some(outcome) = outcome.filter(|_| share.is_some() || !is_borrowed) {
                     return outcome;
                 }
-                let claim = self.load_or_claim().await;
-                self.bring(claim, fetch, &mut fetches).await
+                let claim = match share {
+                    None => Claim::Ours,
+                    Some(_) if turn.is_beside => self.load_once(None).await,
+                    Some(share) => self.load_or_claim(part_of(ends, share)).await,
+                };
+                // While this fetch failed, another one beside it may have succeeded.
+                let is_allowed = |live: &Arc<Live>| share.is_some() || !live.is_borrowed;
+                self.bring(claim, fetch, turn).await.or_else(|error| self.alive().filter(is_allowed).ok_or(error))
             }
         }
     }
 
-    /// Waits until whoever fetches is done. One that is not polled any more is not waited for longer than a fetch takes.
-    async fn wait_for_the_fetch(&self) -> Result<MutexGuard<'_, Fetches>> {
-        timeout(self.patience(), self.fetching.lock()).await.map_err(|elapsed| {
-            let late = TransportError::new(TransportErrorKind::Timeout).with_source(elapsed);
-            Error::Token(Box::new(late.into()))
-        })
+    /// Waits until whoever fetches is done. They may not be polled any more, such as a branch that is not looked at: nobody
+    /// waits longer than a fetch can take, or than half of the own time. Then they fetch beside it.
+    async fn wait_for_turn(&self, ends: Instant) -> Turn {
+        let mut is_beside = false;
+        loop {
+            let fetching = self.read(|slot| slot.fetching.clone());
+            let patience = self.patience().min(part_of(ends, 2));
+            if let Ok(last) = timeout(patience, fetching.clone().lock_owned()).await {
+                return Turn { last, is_beside };
+            }
+            self.pass(&fetching);
+            is_beside = true;
+        }
+    }
+
+    /// Leaves whoever holds this lock alone with it. Of many who have lost patience one fetches, and the others wait for it.
+    fn pass(&self, fetching: &Arc<AsyncMutex<LastFetch>>) {
+        self.write(|slot| {
+            if Arc::ptr_eq(&slot.fetching, fetching) {
+                slot.fetching = Arc::default();
+            }
+        });
     }
 
     /// Another process's claim may have to be outwaited before the fetch, and the store be asked once more.
@@ -183,7 +215,7 @@ impl TokenCache {
         if self.store.is_none() {
             return self.lease();
         }
-        self.outwait.saturating_add(self.lease()).saturating_add(STORE_PATIENCE.saturating_mul(3))
+        self.lease().saturating_mul(3).saturating_add(STORE_PATIENCE.saturating_mul(3))
     }
 
     /// How long a fetch can take with everything around it: the claim's answer, a look behind it, and saving.
@@ -194,20 +226,28 @@ impl TokenCache {
 
     /// What the fetch brought that ended while this caller waited: its failure is theirs as well, so that a thousand
     /// callers do not time out one after the other.
-    fn outcome_since(&self, ended: u64, fetches: &Fetches) -> Option<Result<Arc<Live>>> {
-        let (now_ended, live) = self.read(|slot| (slot.ended, slot.live.clone().filter(|live| !live.is_dead())));
-        let shared = if now_ended == ended { None } else { fetches.last.clone() };
-        match (live, shared) {
-            (Some(live), _) => Some(Ok(live)),
-            (None, Some(Ok(live))) if self.was_refused(&live.token) => None,
-            (None, shared) => shared,
+    fn outcome_since(&self, ended: u64, turn: &Turn) -> Option<Result<Arc<Live>>> {
+        if let Some(live) = self.alive() {
+            return Some(Ok(live));
         }
+        let (number, outcome) = turn.last.as_ref()?;
+        let is_usable = outcome.as_ref().map_or(true, |live| !self.was_refused(&live.token));
+        (*number > ended && is_usable).then(|| outcome.clone())
     }
 
     /// One caller refreshes a token that is about to die; nobody waits for it, and its failure hurts nobody.
     async fn refresh(&self, stale: &Live, fetch: impl AsyncFetch) -> Option<Arc<Live>> {
-        let paused = self.read(|slot| slot.refresh_after.is_some_and(|after| Instant::now() < after));
-        let mut fetches = if paused { return None } else { self.fetching.try_lock().ok()? };
+        let (fetching, refresh_after) = self.read(|slot| (slot.fetching.clone(), slot.refresh_after));
+        if refresh_after.is_some_and(|after| Instant::now() < after) {
+            return None;
+        }
+        let Ok(last) = fetching.clone().try_lock_owned() else {
+            if refresh_after.is_some() {
+                // Whoever began one is not polled any more: the next caller refreshes beside it.
+                self.pass(&fetching);
+            }
+            return None;
+        };
         if let Some(newer) = self.fresh() {
             return Some(newer);
         }
@@ -218,31 +258,43 @@ impl TokenCache {
             // Another process is at it, and the live token serves meanwhile.
             return None;
         }
-        let outcome = self.bring(claim, fetch, &mut fetches).await;
+        let outcome = self.bring(claim, fetch, Turn { last, is_beside: false }).await;
         if let Err(Error::Token(error)) = &outcome {
             tracing::warn!(%error, "the access token could not be refreshed; the live one is used");
         }
         outcome.ok()
     }
 
-    /// Keeps the outcome of a fetch, for this caller and for those who waited.
-    fn settle(&self, fetches: &mut Fetches, brought: Result<Live>) -> Result<Arc<Live>> {
-        let outcome = brought.map(Arc::new).map_err(|error| Error::Token(Box::new(error)));
-        fetches.last = Some(outcome.clone());
-        self.write(|slot| {
-            slot.ended = slot.ended.wrapping_add(1);
-            if let Ok(live) = &outcome {
-                slot.live = Some(live.clone());
+    /// Keeps the outcome of a fetch, for this caller and for those who waited. Of two tokens that were fetched beside each
+    /// other the one that was asked for last is kept: it may have voided the other. But none that was borrowed is kept before
+    /// one's own: when it was asked for is not known.
+    fn settle(&self, turn: &mut Turn, brought: Result<Live>) -> Result<Arc<Live>> {
+        let brought = brought.map(Arc::new).map_err(|error| Error::Token(Box::new(error)));
+        let (number, outcome) = self.write(|slot| {
+            slot.ended = slot.ended.saturating_add(1);
+            let outcome = brought.map(|live| {
+                // A caller can have been refused with it since it was read from the store: it is not given to others.
+                if live.is_borrowed && slot.refused.contains(&live.token) {
+                    return live;
+                }
+                let newer = slot.live.clone().filter(|kept| match (kept.is_borrowed, live.is_borrowed) {
+                    (false, true) => !kept.is_stale(),
+                    (true, false) => false,
+                    _ => !kept.is_dead() && kept.asked_at > live.asked_at,
+                });
                 slot.refresh_after = None;
-            }
+                slot.live.insert(newer.unwrap_or(live)).clone()
+            });
+            (slot.ended, outcome)
         });
+        *turn.last = Some((number, outcome.clone()));
         outcome
     }
 
     /// Fetches, unless another process did, and keeps the outcome.
-    async fn bring(&self, claim: Claim, fetch: impl AsyncFetch, fetches: &mut Fetches) -> Result<Arc<Live>> {
+    async fn bring(&self, claim: Claim, fetch: impl AsyncFetch, mut turn: Turn) -> Result<Arc<Live>> {
         let was_granted = match claim {
-            Claim::Theirs(live) => return self.settle(fetches, Ok(live)),
+            Claim::Theirs(live) => return self.settle(&mut turn, Ok(live)),
             Claim::Granted => true,
             Claim::Ours | Claim::Refused => false,
         };
@@ -251,7 +303,7 @@ impl TokenCache {
             Err(elapsed) => Err(TransportError::new(TransportErrorKind::Timeout).with_source(elapsed).into()),
         };
         // Before it is saved: a caller that is dropped meanwhile must not take it away.
-        let outcome = self.settle(fetches, brought);
+        let outcome = self.settle(&mut turn, brought);
         match (&self.store, &outcome) {
             (Some(store), Ok(live)) => {
                 let left = live.dead_at.saturating_duration_since(Instant::now());
@@ -264,14 +316,20 @@ impl TokenCache {
     }
 
     /// Looks for another process's token for a while, then fetches all the same.
-    async fn load_or_claim(&self) -> Claim {
-        let wait_ends = after(Instant::now(), self.outwait);
-        loop {
-            match self.load_once(None).await {
-                Claim::Refused if Instant::now() < wait_ends => sleep(STORE_POLL).await,
-                claim => return claim,
+    async fn load_or_claim(&self, most: Duration) -> Claim {
+        // One process may die with its claim, another one fetches then; but a call must have time left for its own fetch,
+        // and those who wait for it must have more patience than it.
+        let patience = self.lease().saturating_mul(2).min(most);
+        let asked = timeout(patience, async {
+            loop {
+                match self.load_once(None).await {
+                    Claim::Refused => sleep(STORE_POLL).await,
+                    claim => return claim,
+                }
             }
-        }
+        });
+        // A store may be slow and in the wrong hands: all its answers together have this time.
+        asked.await.unwrap_or(Claim::Ours)
     }
 
     /// A token that is about to die, `dying`, is not taken from the store once more.
@@ -308,16 +366,16 @@ impl TokenCache {
 
     /// Forgets this token and no other: a newer one may be in use already.
     pub(crate) fn forget(&self, refused: &AccessToken) {
-        self.write(|slot| {
-            if slot.live.as_ref().is_some_and(|live| live.token == *refused) {
-                slot.live = None;
-                tracing::debug!("access token refused and forgotten");
-            }
+        let was_live = self.write(|slot| {
             if !slot.refused.contains(refused) {
                 slot.refused.truncate(REFUSED.saturating_sub(1));
                 slot.refused.insert(0, refused.clone());
             }
+            slot.live.take_if(|live| live.token == *refused).is_some()
         });
+        if was_live {
+            tracing::debug!("access token refused and forgotten");
+        }
     }
 
     fn was_refused(&self, token: &AccessToken) -> bool {
@@ -328,9 +386,21 @@ impl TokenCache {
         read(&self.slot.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn write(&self, write: impl FnOnce(&mut Slot)) {
-        write(&mut self.slot.write().unwrap_or_else(PoisonError::into_inner));
+    fn write<T>(&self, write: impl FnOnce(&mut Slot) -> T) -> T {
+        write(&mut self.slot.write().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Whether it can be a bearer token (RFC 6750), and of a length that servers take in a header.
+fn is_token(text: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    let letters = text.trim_end_matches('=');
+    text.len() <= LONGEST_TOKEN && !letters.is_empty() && letters.bytes().all(is_letter)
+}
+
+/// A part of the time until then: 2 is half of it.
+fn part_of(ends: Instant, part: u32) -> Duration {
+    ends.saturating_duration_since(Instant::now()).checked_div(part).unwrap_or_default()
 }
 
 impl fmt::Debug for TokenCache {
@@ -362,7 +432,7 @@ mod tests {
     #[test]
     fn the_late_refusal_of_an_older_token_brings_no_refused_one_back() {
         let key = TokenKey::new("https://sandbox.safaricom.co.ke", &Credentials::new("key", "secret"));
-        let cache = TokenCache::new(key, None, Duration::from_secs(10), Duration::from_secs(60));
+        let cache = TokenCache::new(key, None, Duration::from_secs(10));
         let [older, newer] = ["older", "newer"].map(AccessToken::new);
         for refused in [&older, &newer, &older] {
             cache.forget(refused);

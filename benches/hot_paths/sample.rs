@@ -59,7 +59,7 @@ pub(crate) fn client(base_url: &str) -> Client {
     let builder = builder.connect_timeout(patience).attempt_timeout(patience).token_timeout(patience);
     builder
         .timeout(patience.saturating_mul(2))
-        .reqwest(trusting().tcp_nodelay(true))
+        .reqwest(|| trusting().tcp_nodelay(true))
         .build()
         .expect("TLS can be set up")
 }

@@ -162,7 +162,7 @@ impl ClientBuilder {
         timeouts.token = timeouts.token.min(timeouts.total.checked_div(2).unwrap_or_default());
         let transport = connector(&environment, timeouts.connect)?;
         let key = TokenKey::new(environment.base_url(), &credentials);
-        let tokens = TokenCache::new(key, store, timeouts.token, timeouts.total);
+        let tokens = TokenCache::new(key, store, timeouts.token);
         let rules = rules.with_environment(environment);
         let queries = QueryBudget::new(query_spacing);
         let endpoints = Recent::default();

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
 use super::{
-    Coexistence, Duplicates, Reach, Settings, Shared, Simulator, State,
+    Coexistence, Duplicates, Guests, Reach, Settings, Shared, Simulator, State,
     delivery::Deliveries,
     faults::Faults,
     ledger::{Accounts, Ledger},
@@ -48,6 +48,7 @@ impl Default for SimulatorBuilder {
             answer_time: None,
             tokens_coexist: Coexistence::NewestOnly,
             reach: Reach::Loopback,
+            guests: Guests::OwnPrograms,
             duplicates: Duplicates::Refused,
             result_time: Duration::from_secs(5),
         };
@@ -128,6 +129,26 @@ impl SimulatorBuilder {
         self
     }
 
+    /// Lets it be [served](Simulator::serve) on addresses that others can reach, such as those of a container. Everybody who
+    /// reaches it can make it post to the URLs of their choice, by credentials that everybody knows; so it then posts nothing
+    /// to this machine itself, and nothing at all unless it may [deliver anywhere](Self::deliver_anywhere).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use daraja::simulator::Simulator;
+    ///
+    /// assert!(Simulator::new().serve("0.0.0.0:0").await.is_err());
+    /// let simulator = Simulator::builder().serve_strangers().deliver_anywhere().build();
+    /// let served = simulator.serve("0.0.0.0:0").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn serve_strangers(mut self) -> Self {
+        self.settings.guests = Guests::Strangers;
+        self
+    }
+
     /// Makes the simulator. Its clock starts now: call it inside the runtime whose clock is paused.
     #[must_use]
     pub fn build(self) -> Simulator {
@@ -156,8 +177,8 @@ impl SimulatorBuilder {
             clock: Clock::anchored(self.anchor),
             settings: self.settings,
             state: Mutex::new(state),
+            is_news: AtomicBool::default(),
             scheduled: Notify::new(),
-            results_scheduled: Notify::new(),
         };
         Simulator { shared: Arc::new(shared) }
     }

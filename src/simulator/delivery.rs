@@ -74,7 +74,8 @@ impl Simulator {
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+    /// # let secret = daraja::secret::CallbackSecret::random();
+    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, secret)?;
     /// let receiver = Receiver::new(urls).sources(Sources::anyone());
     /// let (simulator, attempt) = (Simulator::new(), Reference::random());
     /// let (payer, url) = ("254708374149".parse()?, receiver.urls().stk(&attempt));
@@ -108,7 +109,8 @@ impl Simulator {
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> daraja::Result<()> {
-    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, "kept in a vault, 32 characters or more")?;
+    /// # let secret = daraja::secret::CallbackSecret::random();
+    /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, secret)?;
     /// let (receiver, inbox) = (Receiver::new(urls), Inbox::new());
     /// let (simulator, attempt) = (Simulator::new(), Reference::random());
     /// let (merchant, url) = (simulator.merchant(), receiver.urls().stk(&attempt));

@@ -30,7 +30,11 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    ops::{Deref, DerefMut},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -97,10 +101,10 @@ struct Shared {
     clock: Clock,
     settings: Settings,
     state: Mutex<State>,
-    /// Wakes whoever delivers callbacks.
+    /// Whether something was scheduled that nobody was told of.
+    is_news: AtomicBool,
+    /// Wakes whoever takes callbacks or results.
     scheduled: Notify,
-    /// Wakes whoever takes results.
-    results_scheduled: Notify,
 }
 
 #[derive(Clone)]
@@ -110,6 +114,7 @@ struct Settings {
     answer_time: Option<Duration>,
     tokens_coexist: Coexistence,
     reach: Reach,
+    guests: Guests,
     duplicates: Duplicates,
     result_time: Duration,
 }
@@ -133,6 +138,13 @@ enum Coexistence {
 enum Reach {
     Loopback,
     Anywhere,
+}
+
+/// Who may ask.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Guests {
+    OwnPrograms,
+    Strangers,
 }
 
 struct State {
@@ -307,9 +319,13 @@ impl Simulator {
     /// Waits for the next delivery of this kind that is due, and takes it.
     async fn next_delivery(&self, kind: Mail) -> Delivery {
         loop {
-            let changed = self.shared.notify(kind).notified();
+            let changed = self.shared.scheduled.notified();
             let due = match self.lock().mail(kind).take_due(Instant::now()) {
-                Ok(delivery) => return delivery,
+                Ok(delivery) => {
+                    // What it held back is due now, and others may take that.
+                    self.shared.is_news.store(true, Ordering::Relaxed);
+                    return delivery;
+                }
                 Err(due) => due,
             };
             match due {
@@ -320,9 +336,8 @@ impl Simulator {
     }
 
     fn schedule(&self, state: &mut State, kind: Mail, due: Instant, delivery: Delivery) -> Slot {
-        let slot = state.mail(kind).schedule(due, delivery);
-        self.shared.notify(kind).notify_one();
-        slot
+        self.shared.is_news.store(true, Ordering::Relaxed);
+        state.mail(kind).schedule(due, delivery)
     }
 
     fn count(&self, route: Route) {
@@ -331,16 +346,40 @@ impl Simulator {
         *count = count.saturating_add(1);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_> {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked { state, _wake: Wake(&self.shared) }
     }
 }
 
-impl Shared {
-    fn notify(&self, kind: Mail) -> &Notify {
-        match kind {
-            Mail::Callback => &self.scheduled,
-            Mail::Result => &self.results_scheduled,
+/// The state, while nobody else has it.
+struct Locked<'s> {
+    state: MutexGuard<'s, State>,
+    /// Dropped behind the guard: wakers run code of the executor, which may want the state.
+    _wake: Wake<'s>,
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+/// Wakes all who take deliveries, if something was scheduled: one that was woken may be dropped before it takes anything.
+struct Wake<'s>(&'s Shared);
+
+impl Drop for Wake<'_> {
+    fn drop(&mut self) {
+        if self.0.is_news.swap(false, Ordering::Relaxed) {
+            self.0.scheduled.notify_waiters();
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     error::Error as StdError,
     fmt, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts, uri::Authority};
 use hyper::{
     body::{Body, Frame, Incoming, SizeHint},
     server::conn::http1,
@@ -23,10 +23,11 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
-use url::Url;
+use url::{Host, Url};
 
 use super::{
-    CONSUMER_KEY, CONSUMER_SECRET, Delivered, Delivery, Mail, PASSKEY, PAYBILL, Reach, Simulator, line::EndingKind,
+    CONSUMER_KEY, CONSUMER_SECRET, Delivered, Delivery, Guests, Mail, PASSKEY, PAYBILL, Reach, Settings, Simulator,
+    line::EndingKind,
 };
 use crate::{
     Environment, ResultUrls,
@@ -38,6 +39,9 @@ use crate::{
 /// A request larger than this is not read: Daraja's have less than 1 KiB.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
+const NO_OWN_PROGRAM: &str =
+    "the simulator is for programs of its own machine, and Host or Origin of this request names another one";
+
 /// How long a callback's receiver may take. Daraja waits for about as long, and does not try again.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(8);
 
@@ -47,9 +51,13 @@ impl Simulator {
     ///
     /// Call it inside a tokio runtime with I/O; a paused clock and real sockets do not go together.
     ///
+    /// It is for programs of this machine: a request whose `Host` or `Origin` names another is answered with 403, because it
+    /// comes from somebody's page in a browser. Containers may call it `host.docker.internal` or `host.containers.internal`.
+    ///
     /// # Errors
     ///
-    /// If the address cannot be listened on.
+    /// If the address cannot be listened on, or others can reach it and it does not
+    /// [serve strangers](super::SimulatorBuilder::serve_strangers).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -64,6 +72,11 @@ impl Simulator {
     pub async fn serve(&self, address: impl tokio::net::ToSocketAddrs) -> io::Result<Served> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
+        if self.shared.settings.guests == Guests::OwnPrograms && !address.ip().to_canonical().is_loopback() {
+            let problem = "others can reach this address, and could have callbacks posted to services of this machine: take \
+                127.0.0.1, or see `SimulatorBuilder::serve_strangers`";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(self.clone(), listener));
         tasks.spawn(post_callbacks(self.clone()));
@@ -211,6 +224,11 @@ async fn serve_connection(simulator: Simulator, stream: TcpStream) {
 /// An error closes the connection without an answer.
 async fn answer(simulator: Simulator, request: Request<Incoming>) -> Result<Response<CutBody>, Cut> {
     let (parts, body) = request.into_parts();
+    if simulator.shared.settings.guests == Guests::OwnPrograms && !is_of_own_program(&parts) {
+        let mut refusal = Response::new(CutBody::whole(Bytes::from_static(NO_OWN_PROGRAM.as_bytes())));
+        *refusal.status_mut() = StatusCode::FORBIDDEN;
+        return Ok(refusal);
+    }
     let request = Request::from_parts(parts, read(body).await?);
     let ending = simulator.exchange(&request);
     if !ending.after.is_zero() {
@@ -221,6 +239,21 @@ async fn answer(simulator: Simulator, request: Request<Incoming>) -> Result<Resp
         EndingKind::CutAnswer(response) => Ok(response.map(|body| CutBody::half(&body))),
         EndingKind::Reset => Err(Cut),
     }
+}
+
+/// A browser tells by these headers whose page asks: a page's own name can be made to mean this machine.
+fn is_of_own_program(parts: &Parts) -> bool {
+    let is_own = |url: &str| Url::parse(url).is_ok_and(|url| is_loopback(&url) || is_host_of_containers(&url));
+    let texts = |name| parts.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
+    let authority = parts.uri.authority().map(Authority::as_str);
+    texts(header::HOST).chain(authority).all(|host| is_own(&format!("http://{host}")))
+        && texts(header::ORIGIN).all(is_own)
+        && texts(HeaderName::from_static("sec-fetch-site")).all(|site| site != "cross-site")
+}
+
+/// By these names containers call the machine that they run on. Nobody can register them.
+fn is_host_of_containers(url: &Url) -> bool {
+    matches!(url.host_str(), Some("host.docker.internal" | "host.containers.internal"))
 }
 
 async fn read(mut body: Incoming) -> Result<Bytes, Cut> {
@@ -301,7 +334,10 @@ async fn post_callbacks(simulator: Simulator) {
         while posts.try_join_next().is_some() {}
         let transport = match &transport {
             Some(transport) => transport.clone(),
-            None => match reqwest::for_deliveries(Duration::from_secs(2)) {
+            None => match reqwest::for_deliveries(
+                Duration::from_secs(2),
+                simulator.shared.settings.guests == Guests::OwnPrograms,
+            ) {
                 Ok(made) => transport.insert(Arc::new(made)).clone(),
                 Err(error) => return tracing::error!(%error, "callbacks cannot be delivered"),
             },
@@ -312,15 +348,19 @@ async fn post_callbacks(simulator: Simulator) {
 
 async fn post(transport: Arc<dyn Transport>, simulator: Simulator, delivery: Delivery) {
     let started = Instant::now();
-    let status = answer_to(&*transport, simulator.shared.settings.reach, &delivery).await;
+    let status = answer_to(&*transport, &simulator.shared.settings, &delivery).await;
     let delivered = Delivered { url: delivery.url, status, took: started.elapsed() };
     simulator.lock().delivered.push(delivered);
 }
 
-async fn answer_to(transport: &dyn Transport, reach: Reach, delivery: &Delivery) -> Option<u16> {
-    let local = Url::parse(&delivery.url).is_ok_and(|url| is_loopback(&url));
-    if reach == Reach::Loopback && !local {
+async fn answer_to(transport: &dyn Transport, settings: &Settings, delivery: &Delivery) -> Option<u16> {
+    let url = Url::parse(&delivery.url).ok();
+    if settings.reach == Reach::Loopback && !url.as_ref().is_some_and(is_loopback) {
         tracing::warn!("callback not delivered: its URL is not a loopback address");
+        return None;
+    }
+    if settings.guests == Guests::Strangers && url.as_ref().is_none_or(is_here) {
+        tracing::warn!("callback not delivered: its URL is on this machine, and strangers are served");
         return None;
     }
     let Ok(request) = request(delivery) else {
@@ -337,6 +377,16 @@ async fn answer_to(transport: &dyn Transport, reach: Reach, delivery: &Delivery)
         Err(_) => tracing::warn!("callback not answered in time"),
     }
     None
+}
+
+/// Whether a URL's host is an address of this very machine. What a name means is looked at when it is called.
+fn is_here(url: &Url) -> bool {
+    let address = match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::from(address),
+        Some(Host::Ipv6(address)) => IpAddr::from(address),
+        _ => return is_loopback(url),
+    };
+    reqwest::is_here(address)
 }
 
 fn request(delivery: &Delivery) -> http::Result<Request<Bytes>> {

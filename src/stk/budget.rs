@@ -1,17 +1,11 @@
 //! The query budget of a client: all its waits share it, because Daraja counts the queries of an app together.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout_at},
+use crate::{
+    clock::after,
+    sync::{Arc, Instant, Mutex, MutexGuard, Notify, PoisonError, timeout_at},
 };
-
-use crate::clock::after;
 
 /// How late the first may be before the second goes by, the second before the third, and so on.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -103,9 +97,12 @@ impl<'b> Place<'b> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self.budget.lock();
-        state.queue.remove(&self.key);
-        // A permit is kept if it is not waiting yet.
-        state.queue.values().take(1).for_each(|first| first.notify_one());
+        let first = {
+            let mut state = self.budget.lock();
+            state.queue.remove(&self.key);
+            state.queue.values().next().cloned()
+        };
+        // Without the lock: a waker runs code of the executor. A permit is kept if it is not waiting yet.
+        first.inspect(|first| first.notify_one());
     }
 }

@@ -11,14 +11,15 @@ mod connection;
 mod seal;
 
 use connection::{Command, Server};
-use seal::Seal;
+use seal::{LONGEST_SEALED, Seal};
 
-/// What is longer is no token of ours.
-const LONGEST: usize = 4_096;
+/// Gives a token, the milliseconds that it is still kept, and the time.
+const LOAD: &str = "local now = redis.call('TIME') \
+    if redis.call('TYPE', KEYS[1]).ok ~= 'string' then return {'', -2, now[1]} end \
+    return {redis.call('GETRANGE', KEYS[1], 0, ARGV[1]), redis.call('PTTL', KEYS[1]), now[1]}";
 
-/// Gives a token and the milliseconds that it still lives.
-const LOAD: &str = "if redis.call('TYPE', KEYS[1]).ok ~= 'string' then return {'', -2} end \
-    return {redis.call('GETRANGE', KEYS[1], 0, ARGV[1]), redis.call('PTTL', KEYS[1])}";
+/// Gives the time, in seconds since 1970.
+const NOW: &str = "return redis.call('TIME')[1]";
 
 /// Keeps a token, and gives our claim back; what another process claimed meanwhile stays claimed.
 const SAVE: &str = "redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) \
@@ -27,10 +28,11 @@ const SAVE: &str = "redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) \
 /// Gives a claim back, if it is ours.
 const RELEASE: &str = "if redis.pcall('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 1";
 
-/// Claims, unless another process did. What is no claimant, or lasts for ever or an hour, is rubbish.
+/// Claims, unless another process did. What is no claimant, or lasts much longer than a claim of this process would, is
+/// rubbish: nobody waits for it.
 const CLAIM: &str = "local left, held = redis.call('PTTL', KEYS[1]), redis.pcall('GET', KEYS[1]) \
     local theirs = type(held) == 'string' and #held == #ARGV[1] and held ~= ARGV[1] \
-    if theirs and left >= 0 and left < 3600000 then return 0 end \
+    if theirs and left >= 0 and left <= 2 * ARGV[2] then return 0 end \
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1";
 
 /// Shares access tokens by a Redis server (or Valkey), so that all processes of an app fetch one between them.
@@ -40,13 +42,17 @@ const CLAIM: &str = "local left, held = redis.call('PTTL', KEYS[1]), redis.pcall
 /// for the question and 2 s for saving it at most, and payments go on; when Redis is back it is used again. Calls with a
 /// token that is fresh, which is nearly all, do not ask it at all.
 ///
-/// What is kept is the token, sealed (AES-256-GCM) with a key made of the consumer secret, under a name that tells neither
-/// key nor secret: who can read Redis learns no token, and who can write to it brings none in. It is gone when the token
-/// dies, counted by Redis's own clock: those of the processes may be hours apart. Where the secret was replaced, a new
-/// token is fetched.
+/// What is kept is the token together with its end, sealed (AES-256-GCM) with a key made of the consumer secret, under a
+/// name that tells neither key nor secret: who can read Redis learns no token, and who can write to it brings in none but
+/// one that was there in the last hour. Such a one may have been replaced since: it is refused by Daraja, once or twice, and
+/// then the call fetches its own. The token is gone when it dies, counted by Redis's own clock: those of the processes may be
+/// hours apart. Where the secret was replaced, a new token is fetched.
+///
+/// While another process fetches, a call waits for that token: for a third of the time that it has left at most, and for a
+/// sixth if that one is refused. Give all processes the same timeouts.
 ///
 /// One server is meant, or what looks like one: neither Sentinel nor a cluster of several shards. Its user needs the
-/// commands `EVAL`, `TYPE`, `GETRANGE`, `PTTL`, `GET`, `SET` and `DEL`, and `SELECT` if the URL names a database.
+/// commands `EVAL`, `TIME`, `TYPE`, `GETRANGE`, `PTTL`, `GET`, `SET` and `DEL`, and `SELECT` if the URL names a database.
 ///
 /// ```
 /// use daraja::{Credentials, Environment, simulator::Simulator, token::RedisTokenStore};
@@ -113,22 +119,29 @@ impl TokenStore for RedisTokenStore {
     fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>, StoreError>> {
         Box::pin(async move {
             let seal = Seal::new(key);
-            let command = Command::new(LOAD).key(self.name(&seal, "token")).argument(LONGEST);
-            let (sealed, left): (Vec<u8>, i64) = self.server.ask(command).await?;
+            let command = Command::new(LOAD).key(self.name(&seal, "token")).argument(LONGEST_SEALED);
+            let (sealed, left, now): (Vec<u8>, i64, u64) = self.server.ask(command).await?;
             // What has no end was not put there by this store.
-            let life = u64::try_from(left).ok().map(Duration::from_millis);
-            Ok(life.and_then(|life| Some(StoredToken::new(seal.open(sealed)?, life))))
+            let kept = u64::try_from(left).ok().map(Duration::from_millis);
+            Ok(kept.and_then(|kept| {
+                // An old one can be put there again, and be kept for as long as somebody likes.
+                let (token, dies) = seal.open(sealed)?;
+                let lives = Duration::from_secs(dies.checked_sub(now)?);
+                Some(StoredToken::new(token, lives.min(kept))).filter(|_| !lives.is_zero())
+            }))
         })
     }
 
     fn save<'a>(&'a self, key: &'a TokenKey, token: &'a StoredToken) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let seal = Seal::new(key);
+            let now: u64 = self.server.ask(Command::new(NOW)).await?;
+            let dies = now.saturating_add(token.life.as_secs());
             let command = Command::new(SAVE)
                 .key(self.name(&seal, "token"))
                 .key(self.name(&seal, "claim"))
                 .argument(&self.claimant)
-                .argument(seal.close(&token.token))
+                .argument(seal.close(&token.token, dies))
                 .argument(millis(token.life));
             self.server.ask(command).await
         })

@@ -7,11 +7,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::timeout;
-
 use crate::{
     config::{ConsumerKey, Credentials},
     secret::AccessToken,
+    sync::timeout,
     transport::BoxFuture,
 };
 

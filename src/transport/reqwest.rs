@@ -1,29 +1,49 @@
 //! The transport over reqwest: the only file that names it, so that its major versions reach nobody else.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+#[cfg(feature = "simulator")]
+use ::reqwest::dns;
 use ::reqwest::{ClientBuilder as Builder, Request, Response, redirect, retry};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Uri, header, uri::Authority};
+use tokio::runtime::{Handle, Id};
 use url::Url;
 
 use super::{BoxFuture, MAX_ANSWER_BYTES, Transport, TransportError, TransportErrorKind};
 use crate::{Environment, client::ClientBuilder, error::ConfigError, recent::Recent};
 
-/// [`Transport`] over a pooled [`::reqwest`] client that neither retries nor follows redirects.
+/// How many runtimes have a pool each. Where more of them call, pools are made anew.
+const POOLS: usize = 256;
+
+/// [`Transport`] over pooled [`::reqwest`] clients that neither retry nor follow redirects.
 ///
-/// [`Client::new`](crate::Client::new) makes one by itself; pass a builder to [`ClientBuilder::reqwest`] to change it.
+/// A connection is driven by the runtime that opened it: while that one rests, nothing goes over it. So each tokio runtime
+/// that calls has a pool of its own.
+///
+/// [`Client::new`](crate::Client::new) makes one by itself; pass a function to [`ClientBuilder::reqwest`] to change it.
 #[derive(Clone)]
 pub struct ReqwestTransport {
-    client: ::reqwest::Client,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    make: Box<dyn Fn() -> Result<::reqwest::Client, ConfigError> + Send + Sync>,
+    /// Made first, to see that it can be made.
+    first: Mutex<Option<::reqwest::Client>>,
+    pools: Recent<Id, ::reqwest::Client, POOLS>,
     /// Parsing a URL costs a tenth of a whole push, writing its `Host` header a thirtieth.
-    endpoints: Arc<Recent<Uri, (Url, HeaderValue)>>,
+    endpoints: Recent<Uri, (Url, HeaderValue)>,
 }
 
 impl ReqwestTransport {
-    /// Builds the client. Redirects, retries and the https rule are set last, whatever the builder says: a custom
-    /// environment on a loopback address may use plain http, then without any proxy, as that could be elsewhere and read
-    /// the token; everything else is https only.
+    /// Takes a function that makes a reqwest builder: it is called once here, and once for each further runtime. Redirects,
+    /// retries and the https rule are set last, whatever the builder says: a custom environment on a loopback address may
+    /// use plain http, then without any proxy, as that could be elsewhere and read the token; everything else is https only.
     ///
     /// # Errors
     ///
@@ -35,36 +55,58 @@ impl ReqwestTransport {
     /// use std::time::Duration;
     /// use daraja::{Client, Credentials, Environment, transport::reqwest::ReqwestTransport};
     ///
-    /// let builder = reqwest::Client::builder().pool_max_idle_per_host(32);
-    /// let transport = ReqwestTransport::new(builder, &Environment::Sandbox, Duration::from_secs(5))?;
+    /// let make = || reqwest::Client::builder().pool_max_idle_per_host(32);
+    /// let transport = ReqwestTransport::new(make, &Environment::Sandbox, Duration::from_secs(5))?;
     /// let client = Client::builder(Environment::Sandbox, Credentials::new("key", "secret")).transport(transport).build()?;
     /// assert_eq!(client.environment(), &Environment::Sandbox);
     /// # Ok::<(), daraja::Error>(())
     /// ```
-    pub fn new(builder: Builder, environment: &Environment, connect_timeout: Duration) -> Result<Self, ConfigError> {
-        let plain = environment.is_plain_http();
-        let builder = if plain { builder.no_proxy() } else { builder };
-        Self::build(builder.https_only(!plain), connect_timeout)
+    pub fn new(
+        make: impl Fn() -> Builder + Send + Sync + 'static,
+        environment: &Environment,
+        connect_timeout: Duration,
+    ) -> Result<Self, ConfigError> {
+        Self::with_rules(move || Ok(make()), environment, connect_timeout)
     }
 
-    fn build(builder: Builder, connect_timeout: Duration) -> Result<Self, ConfigError> {
-        #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(no_provider());
-        }
-        let client = builder
-            .connect_timeout(connect_timeout)
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .build()
-            .map_err(|error| ConfigError::one("transport", tls_problem(&error)))?;
-        Ok(Self { client, endpoints: Arc::default() })
+    fn with_rules(
+        make: impl Fn() -> Result<Builder, ConfigError> + Send + Sync + 'static,
+        environment: &Environment,
+        connect_timeout: Duration,
+    ) -> Result<Self, ConfigError> {
+        let is_plain = environment.is_plain_http();
+        let make = move || {
+            let builder = if is_plain { make()?.no_proxy() } else { make()? };
+            Ok(builder.https_only(!is_plain))
+        };
+        Self::of(make, connect_timeout)
+    }
+
+    fn of(
+        make: impl Fn() -> Result<Builder, ConfigError> + Send + Sync + 'static,
+        connect_timeout: Duration,
+    ) -> Result<Self, ConfigError> {
+        let make = move || build(make()?, connect_timeout);
+        let first = Mutex::new(Some(make()?));
+        let shared = Shared { make: Box::new(make), first, pools: Recent::default(), endpoints: Recent::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The pool of this runtime.
+    fn pool(&self) -> Result<::reqwest::Client, TransportError> {
+        let Shared { make, first, pools, .. } = &*self.shared;
+        let runtime = Handle::current().id();
+        let made = || {
+            let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Ok((runtime, first.map_or_else(make, Ok)?))
+        };
+        let pool = pools.get(|known| *known == runtime, made);
+        pool.map_err(|error: ConfigError| TransportError::new(TransportErrorKind::Connect).with_source(error))
     }
 
     fn convert(&self, request: http::Request<Bytes>) -> Result<Request, TransportError> {
         let (parts, body) = request.into_parts();
-        let (url, host) = self.endpoints.get(|known| is_same(known, &parts.uri), || endpoint(&parts.uri))?;
+        let (url, host) = self.shared.endpoints.get(|known| is_same(known, &parts.uri), || endpoint(&parts.uri))?;
         let mut converted = Request::new(parts.method, url);
         *converted.headers_mut() = parts.headers;
         converted.headers_mut().insert(header::HOST, host);
@@ -73,6 +115,20 @@ impl ReqwestTransport {
         }
         Ok(converted)
     }
+}
+
+fn build(builder: Builder, connect_timeout: Duration) -> Result<::reqwest::Client, ConfigError> {
+    #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        return Err(no_provider());
+    }
+    builder
+        .connect_timeout(connect_timeout)
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .build()
+        .map_err(|error| ConfigError::one("transport", tls_problem(&error)))
 }
 
 #[cfg(all(any(feature = "rustls-no-provider", feature = "redis"), not(feature = "rustls")))]
@@ -92,34 +148,36 @@ fn endpoint(uri: &Uri) -> Result<(Uri, (Url, HeaderValue)), TransportError> {
     Ok((uri.clone(), (url, host)))
 }
 
+/// Nothing of the client: its default headers can hold a gateway's key.
 impl fmt::Debug for ReqwestTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReqwestTransport").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("ReqwestTransport").finish_non_exhaustive()
     }
 }
 
 impl ClientBuilder {
-    /// Takes a reqwest builder: proxy, roots, DNS, addresses. The crate's own rules (no retries, no redirects, https
-    /// only, the connect timeout) are set on it last.
+    /// Takes a function that makes a reqwest builder: proxy, roots, DNS, addresses. It is called once for each
+    /// [runtime](ReqwestTransport) that calls. The crate's own rules (no retries, no redirects, https only, the connect
+    /// timeout) are set last.
     ///
     /// ```
     /// # if cfg!(not(any(feature = "rustls", feature = "webpki-roots"))) { return Ok(()) }
     /// use daraja::{Client, Credentials, Environment};
     ///
-    /// let http = reqwest::Client::builder().pool_max_idle_per_host(32);
+    /// let http = || reqwest::Client::builder().pool_max_idle_per_host(32);
     /// let client = Client::builder(Environment::Sandbox, Credentials::new("key", "secret")).reqwest(http).build()?;
     /// # Ok::<(), daraja::Error>(())
     /// ```
-    pub fn reqwest(self, builder: Builder) -> Self {
+    pub fn reqwest(self, make: impl Fn() -> Builder + Send + Sync + 'static) -> Self {
         self.connector(move |environment, connect_timeout| {
-            Ok(Box::new(ReqwestTransport::new(builder, environment, connect_timeout)?))
+            Ok(Box::new(ReqwestTransport::new(make, environment, connect_timeout)?))
         })
     }
 }
 
 /// Makes the transport of a client that was given none.
 pub(crate) fn connect(environment: &Environment, connect_timeout: Duration) -> Result<Box<dyn Transport>, ConfigError> {
-    Ok(Box::new(ReqwestTransport::new(default_builder()?, environment, connect_timeout)?))
+    Ok(Box::new(ReqwestTransport::with_rules(default_builder, environment, connect_timeout)?))
 }
 
 #[cfg_attr(not(feature = "webpki-roots"), expect(clippy::unnecessary_wraps, reason = "roots can be wrong"))]
@@ -148,7 +206,7 @@ fn tls_problem(error: &::reqwest::Error) -> String {
 impl Transport for ReqwestTransport {
     fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
         Box::pin(async move {
-            let response = self.client.execute(self.convert(request)?).await.map_err(classify)?;
+            let response = self.pool()?.execute(self.convert(request)?).await.map_err(classify)?;
             read(response).await
         })
     }
@@ -207,9 +265,39 @@ fn classify(error: ::reqwest::Error) -> TransportError {
 }
 
 /// Delivers the simulator's callbacks: plain http is allowed, no proxy is between, one try, nothing is followed.
+/// Names that mean this machine lead there only if it may be called.
 #[cfg(feature = "simulator")]
-pub(crate) fn for_deliveries(connect_timeout: Duration) -> Result<ReqwestTransport, ConfigError> {
-    ReqwestTransport::build(default_builder()?.no_proxy(), connect_timeout)
+pub(crate) fn for_deliveries(
+    connect_timeout: Duration,
+    to_this_machine: bool,
+) -> Result<ReqwestTransport, ConfigError> {
+    let make = move || {
+        let builder = default_builder()?.no_proxy();
+        Ok(if to_this_machine { builder } else { builder.dns_resolver(Arc::new(Elsewhere)) })
+    };
+    ReqwestTransport::of(make, connect_timeout)
+}
+
+/// Whether an address is one of this very machine: those of its networks can be bound to.
+#[cfg(feature = "simulator")]
+pub(crate) fn is_here(address: std::net::IpAddr) -> bool {
+    let address = address.to_canonical();
+    address.is_loopback() || address.is_unspecified() || std::net::UdpSocket::bind((address, 0)).is_ok()
+}
+
+/// Finds the addresses of a name, without those of this machine.
+#[cfg(feature = "simulator")]
+struct Elsewhere;
+
+#[cfg(feature = "simulator")]
+impl dns::Resolve for Elsewhere {
+    fn resolve(&self, name: dns::Name) -> dns::Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let elsewhere: Vec<_> = found.filter(|address| !is_here(address.ip())).collect();
+            Ok(Box::new(elsewhere.into_iter()) as dns::Addrs)
+        })
+    }
 }
 
 #[cfg(all(test, feature = "simulator"))]
@@ -220,8 +308,8 @@ mod tests {
     #[tokio::test]
     async fn a_transport_to_safaricom_sends_nothing_over_plain_http() {
         let served = Simulator::new().serve("127.0.0.1:0").await.unwrap();
-        let builder = default_builder().unwrap();
-        let transport = ReqwestTransport::new(builder, &Environment::Sandbox, Duration::from_secs(5)).unwrap();
+        let make = || default_builder().unwrap();
+        let transport = ReqwestTransport::new(make, &Environment::Sandbox, Duration::from_secs(5)).unwrap();
         let request = http::Request::get(served.base_url()).body(Bytes::new()).unwrap();
         let error = transport.call(request).await.unwrap_err();
         assert_eq!(error.kind(), TransportErrorKind::Connect);
@@ -230,8 +318,9 @@ mod tests {
     #[tokio::test]
     async fn a_loopback_address_is_called_without_a_proxy() {
         let served = Simulator::new().serve("127.0.0.1:0").await.unwrap();
-        let nobody = ::reqwest::Proxy::all("http://127.0.0.1:9").unwrap();
-        let client = served.client_builder().reqwest(::reqwest::Client::builder().proxy(nobody)).build().unwrap();
+        let nobody = || ::reqwest::Proxy::all("http://127.0.0.1:9").unwrap();
+        let builder = served.client_builder().reqwest(move || ::reqwest::Client::builder().proxy(nobody()));
+        let client = builder.build().unwrap();
         client.warm_up().await.unwrap();
     }
 }

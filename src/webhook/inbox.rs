@@ -3,14 +3,14 @@
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
-
 use super::{Event, Reference};
-use crate::{CheckoutRequestId, StkCallback};
+use crate::{
+    CheckoutRequestId, StkCallback,
+    sync::{Arc, Instant, Mutex, MutexGuard, Notify, PoisonError},
+};
 
 /// Brings callbacks from a web framework's handler to the tasks that wait for them, in one process.
 ///
@@ -128,15 +128,9 @@ impl Inbox {
 
     fn take(&self, reference: Option<&Reference>, event: Event) {
         let Event::Stk(callback) = event else { return };
-        let id = callback.checkout_request_id.clone();
-        let mut state = self.shared.lock();
-        if !state.is_news(reference, &callback) {
-            return;
-        }
-        state.remember(reference.cloned(), callback);
-        state.forget_old(self.shared.memory, self.shared.capacity);
-        if let Some(listeners) = state.listeners.get(&id) {
-            listeners.notify.notify_waiters();
+        // Wakers run code of the executor: that is done without the lock.
+        if let Some(listening) = self.shared.remember(reference, callback) {
+            listening.notify_waiters();
         }
     }
 
@@ -161,6 +155,25 @@ impl Inbox {
 }
 
 impl Shared {
+    /// Answers who listens, if it is news.
+    fn remember(&self, reference: Option<&Reference>, callback: StkCallback) -> Option<Arc<Notify>> {
+        let mut state = self.lock();
+        state.forget_old(self.memory, self.capacity);
+        if !state.is_news(reference, &callback) {
+            return None;
+        }
+        let listening = state.listeners.get(&callback.checkout_request_id).map(|listeners| listeners.notify.clone());
+        state.remember(reference.cloned(), callback);
+        state.forget_old(self.memory, self.capacity);
+        listening
+    }
+
+    fn stop_listening(&self, id: &CheckoutRequestId) {
+        let mut state = self.lock();
+        state.stop_listening(id);
+        state.forget_old(self.memory, self.capacity);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,7 +209,8 @@ impl State {
         }
     }
 
-    /// What somebody waits for is never forgotten: they may have been woken and not have looked yet. A hint takes the place
+    /// What somebody waits for is never forgotten: they may have been woken and not have looked yet. It takes no room from
+    /// the others either, which may be waited for in a moment. A hint takes the place
     /// of hints only: anybody can post as many as they like.
     fn forget_old(&mut self, memory: Duration, capacity: usize) {
         let hints = (capacity / 10).max(1);
@@ -232,7 +246,7 @@ impl Kept {
         while let Some((arrival, id)) = self.by_age.first_key_value() {
             let mut known = callbacks.get(id).into_iter().flatten();
             let aged = known.find(|known| known.arrival == *arrival).is_none_or(|known| known.at.elapsed() > memory);
-            if self.count <= capacity && !aged {
+            if self.by_age.len() <= capacity && !aged {
                 return;
             }
             self.forget_oldest(callbacks);
@@ -315,6 +329,6 @@ fn news(known: Vec<&Remembered>, given: &mut Option<u8>) -> Option<StkCallback> 
 
 impl Drop for Listener<'_> {
     fn drop(&mut self) {
-        self.shared.lock().stop_listening(self.id);
+        self.shared.stop_listening(self.id);
     }
 }

@@ -220,7 +220,7 @@ fn a_base_url_stands_for_an_environment_and_production_is_https_only() {
     assert!(settings.environment.is_production());
     assert_eq!(settings.environment.base_url(), "https://gateway.example/daraja");
     let shown = [Environment::Sandbox, Environment::Production, settings.environment].map(|one| one.to_string());
-    assert_eq!(shown, ["sandbox", "production", "https://gateway.example/daraja"]);
+    assert_eq!(shown, ["sandbox", "production", "https://gateway.example/…"]);
 }
 
 #[test]
@@ -247,4 +247,24 @@ fn a_base_url_is_https_or_loopback_and_nothing_but_a_base() {
         assert!(!error.to_string().contains("secret"), "{error}");
     }
     assert!(Environment::custom_production("http://127.0.0.1:1").is_err());
+}
+
+#[test]
+fn a_name_with_a_dot_at_its_end_is_the_same_name() {
+    let production = Environment::custom("https://api.safaricom.co.ke.").unwrap();
+    assert!(production.is_production());
+    assert_eq!(production.base_url(), "https://api.safaricom.co.ke");
+    let settings =
+        Settings::from_lookup(lookup(&with(&[("MPESA_BASE_URL", "https://API.Safaricom.co.ke./")]))).unwrap();
+    assert!(settings.environment.is_production());
+    assert!(Environment::custom("http://localhost.").is_err(), "a resolver may know another one");
+}
+
+#[test]
+fn the_path_of_a_gateway_is_not_shown() {
+    let environment = Environment::custom("https://gateway.example:8443/k/planted-key").unwrap();
+    let builder = Client::builder(environment.clone(), Credentials::new("the key", "the secret"));
+    let shown = format!("{environment} {environment:?} {builder:?}");
+    let shown = format!("{shown} {:?}", builder.build().unwrap());
+    assert!(shown.contains("https://gateway.example:8443/…") && !shown.contains("planted-key"), "{shown}");
 }

@@ -6,12 +6,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use daraja::{
     Msisdn, Shillings, StkPush,
-    simulator::{Fault, Route, SCENARIOS, Simulator},
+    simulator::{Fault, Posted, Route, SCENARIOS, Simulator},
     webhook::Inbox,
 };
 use http::{Request, Response};
 use serde_json::{Value, json};
-use tokio::time::{advance, sleep};
+use tokio::time::{advance, sleep, timeout};
 
 use crate::support::{ATTEMPT, RECEIVER};
 
@@ -321,6 +321,45 @@ async fn callbacks_come_once_twice_late_or_never() {
         let simulator = Simulator::new();
         callbacks(&simulator, &[number], after).await;
         assert_eq!(simulator.undelivered(), due, "{number} after {after} s");
+    }
+}
+
+/// Takes the next callback, in a task of its own that already waits.
+async fn taker(simulator: &Simulator) -> tokio::task::JoinHandle<Posted> {
+    let simulator = simulator.clone();
+    let taker = tokio::spawn(async move { simulator.next_callback().await });
+    sleep(SECOND / 1_000).await;
+    taker
+}
+
+async fn pay(simulator: &Simulator, number: &str) {
+    let (payer, amount) = (number.parse().unwrap(), Shillings::new(500).unwrap());
+    let url = simulator.callback_url();
+    let push = StkPush::new(&simulator.merchant(), payer, amount, "INV-001".parse().unwrap(), url);
+    simulator.client().send(&push).await.unwrap();
+    sleep(SECOND / 1_000).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_waits_for_callbacks_and_is_dropped_takes_no_wakeup_from_another() {
+    let simulator = Simulator::new();
+    let (dropped, other) = (taker(&simulator).await, taker(&simulator).await);
+    pay(&simulator, "254708374149").await;
+    // It stood first, so it knows by now when the callback is due.
+    dropped.abort();
+    timeout(60 * SECOND, other).await.expect("it is woken, too").unwrap();
+    assert_eq!(simulator.undelivered(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_overtaken_callback_waited_for_frees_it_for_another_one_who_waits() {
+    let simulator = Simulator::new();
+    let (one, other) = (taker(&simulator).await, taker(&simulator).await);
+    pay(&simulator, "254700000097").await;
+    sleep(60 * SECOND).await;
+    pay(&simulator, "254708374149").await;
+    for taker in [one, other] {
+        timeout(60 * SECOND, taker).await.expect("both are due").unwrap();
     }
 }
 

@@ -13,7 +13,7 @@ use daraja::{
     webhook::{Delivery, Event, Inbox, Reference, Sources},
 };
 use http::{Request, Response};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{ATTEMPT, RECEIVER, Scripted, Step, answer, merchant, refusal};
 
@@ -323,6 +323,59 @@ async fn what_somebody_waits_for_is_not_forgotten_before_they_looked() {
     }
 }
 
+/// Waits that are polled once, and then not.
+async fn waiting<'a>(
+    client: &'a Client,
+    merchant: &'a Merchant,
+    inbox: &'a Inbox,
+    ids: &'a [CheckoutRequestId],
+) -> Vec<BoxFuture<'a, daraja::Result<Settled>>> {
+    let mut waits: Vec<_> = ids
+        .iter()
+        .map(|id| client.wait_for_payment(merchant, id).inbox(inbox).at(&ATTEMPT).schedule([]).into_future())
+        .collect();
+    for wait in &mut waits {
+        assert!(timeout(SECOND / 1_000, wait).await.is_err());
+    }
+    waits
+}
+
+fn ids(count: usize) -> Vec<CheckoutRequestId> {
+    (0..count).map(|number| format!("ws_CO_{number}").parse().unwrap()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_waited_for_takes_no_room_from_what_comes_early() {
+    let (inbox, merchant, client) = (Inbox::remembering(2, 3_600 * SECOND), merchant(), Scripted::default().client());
+    let ids = ids(2);
+    let waits = waiting(&client, &merchant, &inbox, &ids).await;
+    // A success without a receipt proves nothing: the waits go on.
+    for number in 0..2 {
+        inbox.deliver(&ATTEMPT, callback(&format!("ws_CO_{number}"), 0, None));
+    }
+    // Nobody waits for this one yet: push and wait are a moment apart.
+    inbox.deliver(&ATTEMPT, callback("ws_CO_early", 1032, None));
+    assert_eq!(inbox.len(), 3);
+    drop(waits);
+    assert_eq!(inbox.len(), 2, "the capacity holds again once the waits have ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_older_than_the_memory_is_forgotten_by_whatever_comes_or_ends() {
+    let (inbox, merchant, client) = (Inbox::remembering(100, 60 * SECOND), merchant(), Scripted::default().client());
+    let ids = ids(1);
+    inbox.deliver(&ATTEMPT, callback("ws_CO_old", 1032, None));
+    let waits = waiting(&client, &merchant, &inbox, &ids).await;
+    sleep(61 * SECOND).await;
+    drop(waits);
+    assert!(inbox.is_empty());
+    inbox.deliver(&ATTEMPT, callback("ws_CO_old", 1032, None));
+    inbox.deliver(&ATTEMPT, callback("ws_CO_1", 1032, None));
+    sleep(61 * SECOND).await;
+    inbox.deliver(&ATTEMPT, callback("ws_CO_1", 1032, None));
+    assert_eq!(inbox.len(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_is_given_up_takes_nothing_from_another_and_leaves_nothing_behind() {
     let (inbox, merchant, client) = (Inbox::remembering(1, 3_600 * SECOND), merchant(), Scripted::default().client());
@@ -508,7 +561,7 @@ async fn a_wait_that_nobody_polls_does_not_stop_the_others() {
         ids.iter().map(|id| client.wait_for_payment(&merchant, id).within(600 * SECOND).into_future()).collect();
     for wait in &mut parked {
         // Polled once, as by a `select!` whose other branch then works for long.
-        assert!(tokio::time::timeout(Duration::from_millis(1), wait).await.is_err());
+        assert!(timeout(Duration::from_millis(1), wait).await.is_err());
     }
     let id = ID.parse().unwrap();
     let settled = client.wait_for_payment(&merchant, &id).within(300 * SECOND).await.unwrap();
@@ -954,7 +1007,7 @@ async fn an_inbox_counts_and_forgets_the_callbacks_of_one_push_one_by_one() {
     let merchant = merchant();
     let (client, id) = (Scripted::new([told(4999)]).client(), ID.parse().unwrap());
     let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).schedule([]).within(60 * SECOND);
-    assert!(tokio::time::timeout(SECOND, wait.into_future()).await.is_err());
+    assert!(timeout(SECOND, wait.into_future()).await.is_err());
     sleep(61 * SECOND).await;
     inbox.hint(callback("ws_CO_third", 1032, None));
     assert_eq!(inbox.len(), 1);

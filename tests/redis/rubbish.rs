@@ -1,8 +1,18 @@
 //! Redis holds, or is, what nobody expects.
 
-use std::{io::Write, net::TcpListener, thread, time::Duration};
+use std::{
+    io::Write,
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use daraja::{
+    StkQuery,
     simulator::{Route, Simulator},
     token::RedisTokenStore,
 };
@@ -77,6 +87,95 @@ async fn a_token_that_somebody_else_put_there_is_not_used() {
     redis.run(&["PERSIST", &redis.key(":token")]);
     client().warm_up().await.unwrap();
     assert_eq!(simulator.calls(Route::OAuth), 3);
+}
+
+/// One that looks like another process's, and lasts for as long as somebody likes.
+#[tokio::test]
+async fn a_strangers_claim_is_not_waited_for() {
+    if !is_here() {
+        return;
+    }
+    let redis = Redis::start();
+    let served = Simulator::new().serve("127.0.0.1:0").await.unwrap();
+    let client = || {
+        let store = RedisTokenStore::new(&redis.url()).unwrap();
+        served.client_builder().token_store(store).build().unwrap()
+    };
+    client().warm_up().await.unwrap();
+    let token = redis.key(":token");
+    let claim = token.replace(":token", ":claim");
+    for seconds in ["40", "600", "3599"] {
+        redis.run(&["DEL", &token]);
+        redis.run(&["SET", &claim, "0123456789abcdef0123456789abcdef", "EX", seconds]);
+        let started = Instant::now();
+        client().warm_up().await.unwrap();
+        assert!(started.elapsed() < Duration::from_secs(5), "{seconds}: {:?}", started.elapsed());
+        // It is gone, for the next process as well.
+        assert_eq!(redis.keys(), [token.as_str()]);
+    }
+}
+
+/// Sealed by this very app, and voided since: put back in turn, for as long as somebody likes.
+#[tokio::test]
+async fn old_tokens_that_are_put_back_end_no_call() {
+    if !is_here() {
+        return;
+    }
+    let redis = Redis::start();
+    let simulator = Simulator::builder().query_spacing(Duration::ZERO).build();
+    let served = simulator.serve("127.0.0.1:0").await.unwrap();
+    let client = || {
+        let store = RedisTokenStore::new(&redis.url()).unwrap();
+        served.client_builder().token_store(store).build().unwrap()
+    };
+    let mut token = String::new();
+    for number in 0..6 {
+        client().warm_up().await.unwrap();
+        token = redis.key(":token");
+        redis.run(&["RENAME", &token, &format!("old{number}")]);
+    }
+    let clients: Vec<_> = (0..20).map(|_| client()).collect();
+    simulator.expire_tokens();
+    let put_back = "redis.call('COPY', 'old' .. redis.call('INCR', 'turn') % 6, KEYS[1], 'REPLACE') \
+        return redis.call('PEXPIRE', KEYS[1], 3000000)";
+    let is_over = Arc::new(AtomicBool::new(false));
+    let ends = is_over.clone();
+    let attacker = thread::spawn(move || {
+        while !ends.load(Ordering::Relaxed) {
+            redis.run(&["EVAL", put_back, "1", &token]);
+        }
+    });
+    let query = StkQuery::new(&simulator.merchant(), &"ws_CO_061020261702341254708374149".parse().unwrap());
+    let mut outcomes = Vec::new();
+    for client in clients {
+        outcomes.push(client.send(&query).await);
+    }
+    is_over.store(true, Ordering::Relaxed);
+    attacker.join().unwrap();
+    for outcome in outcomes {
+        assert!(outcome.is_ok(), "{outcome:?}");
+    }
+}
+
+/// What is put back after an hour is not even tried, however long Redis is told to keep it.
+#[tokio::test]
+async fn a_token_that_is_put_back_behind_its_end_is_not_tried() {
+    if !is_here() {
+        return;
+    }
+    let redis = Redis::start();
+    let simulator = Simulator::builder().token_life(Duration::from_secs(2)).build();
+    let served = simulator.serve("127.0.0.1:0").await.unwrap();
+    let store = || RedisTokenStore::new(&redis.url()).unwrap();
+    served.client_builder().token_store(store()).build().unwrap().warm_up().await.unwrap();
+    let token = redis.key(":token");
+    redis.run(&["COPY", &token, "old"]);
+    redis.run(&["PERSIST", "old"]);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    redis.run(&["COPY", "old", &token, "REPLACE"]);
+    redis.run(&["PEXPIRE", &token, "3000000"]);
+    served.client_builder().token_store(store()).build().unwrap().warm_up().await.unwrap();
+    assert_eq!(simulator.calls(Route::OAuth), 2);
 }
 
 /// What listens there is no Redis at all. Nothing it says may panic, fill the memory or last.

@@ -137,7 +137,7 @@ fn open(base_url: &str) -> Shop {
     let known = Simulator::new();
     let environment = Environment::custom(base_url).expect("a loopback URL");
     let client = Client::builder(environment, known.credentials())
-        .reqwest(reqwest::Client::builder().tls_certs_only([]))
+        .reqwest(|| reqwest::Client::builder().tls_certs_only([]))
         .retry(patient())
         .attempt_timeout(Duration::from_millis(1_500))
         .timeout(Duration::from_secs(10))

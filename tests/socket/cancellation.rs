@@ -70,7 +70,7 @@ async fn a_push_that_is_dropped_anywhere_rings_once_at_most_and_the_next_answer_
 }
 
 fn client_of(served: &Served) -> Client {
-    served.client_builder().reqwest(without_roots()).retry(at_once()).build().expect("a client")
+    served.client_builder().reqwest(without_roots).retry(at_once()).build().expect("a client")
 }
 
 /// The fault may be left for the next call, whose outcome is then unknown: that is told, and never another's answer.
@@ -173,7 +173,7 @@ async fn the_rest_of_an_answer_that_was_dropped_at_any_byte_is_not_read_as_the_n
         server.spawn(serve(listener, halting.clone()));
         let environment = Environment::custom(&base).unwrap();
         let builder = Client::builder(environment, Credentials::new("key of the app", "its secret"));
-        let client = builder.reqwest(without_roots()).build().unwrap();
+        let client = builder.reqwest(without_roots).build().unwrap();
         {
             let push = push_to(FIRST.parse().unwrap());
             let mut send = std::pin::pin!(client.send(&push));

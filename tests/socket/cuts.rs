@@ -25,7 +25,7 @@ use crate::tools::{
 const INTERRUPTED: &str = "Unknown(Transport(Interrupted))";
 fn through(proxy: &Proxy, simulator: &Simulator) -> ClientBuilder {
     let environment = Environment::custom(&proxy.base_url()).expect("a loopback URL");
-    Client::builder(environment, simulator.credentials()).retry(at_once()).reqwest(without_roots())
+    Client::builder(environment, simulator.credentials()).retry(at_once()).reqwest(without_roots)
 }
 
 /// The connections that are tried behind the token's, the verdict, how many were tried, the prompts that rang.

@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 fn client(simulator: &Simulator, base_url: &str) -> Client {
     let environment = Environment::custom(base_url).expect("a loopback URL");
-    let builder = Client::builder(environment, simulator.credentials()).reqwest(without_roots());
+    let builder = Client::builder(environment, simulator.credentials()).reqwest(without_roots);
     builder.timeout(TIME).retry(RetryPolicy::default().pauses(PAUSE..=PAUSE)).build().expect("a client")
 }
 

@@ -40,7 +40,7 @@ async fn an_answer_that_comes_after_the_timeout_is_not_read_as_the_next_ones() {
     let simulator = Simulator::new();
     let served = simulator.serve("127.0.0.1:0").await.unwrap();
     let client =
-        served.client_builder().reqwest(without_roots()).retry(at_once()).attempt_timeout(PATIENCE).build().unwrap();
+        served.client_builder().reqwest(without_roots).retry(at_once()).attempt_timeout(PATIENCE).build().unwrap();
     let late = Fault::Slow(PATIENCE + PATIENCE / 10);
     simulator.fault(Route::StkPush, late);
 

@@ -64,7 +64,7 @@ impl Transport for Together {
 }
 
 fn over_sockets(environment: &Environment) -> ReqwestTransport {
-    ReqwestTransport::new(without_roots(), environment, PATIENCE).expect("TLS can be set up")
+    ReqwestTransport::new(without_roots, environment, PATIENCE).expect("TLS can be set up")
 }
 
 fn number(customer: usize) -> Msisdn {

@@ -45,7 +45,7 @@ fn client(base_url: &str) -> ClientBuilder {
     let environment = Environment::custom(base_url).expect("a loopback URL");
     Client::builder(environment, Credentials::new("key of the app", "its secret"))
         .retry(at_once())
-        .reqwest(without_roots())
+        .reqwest(without_roots)
         .clock(|| FIVE_O_CLOCK.parse().expect("a date"))
 }
 
@@ -183,10 +183,10 @@ async fn a_redirect_is_not_followed_and_leaves_a_push_unknown() {
         (308, "Unknown(Decode(308))"),
     ];
     for (status, verdict) in VERDICTS {
-        for policy in [Policy::none(), Policy::limited(5)] {
+        for policy in [Policy::none, || Policy::limited(5)] {
             let moved = ResponseTemplate::new(status).insert_header("location", PUSH);
             let server = server(&[(OAUTH, json(200, TOKEN)), (PUSH, moved)]).await;
-            let follows = without_roots().redirect(policy);
+            let follows = move || without_roots().redirect(policy());
             let client = client(&server.uri()).reqwest(follows).build().unwrap();
 
             let outcome = client.send(&push()).await;
@@ -213,10 +213,12 @@ async fn a_redirected_token_request_shows_the_credentials_to_nobody_else() {
 #[tokio::test]
 async fn the_retries_of_a_reqwest_builder_are_switched_off() {
     let server = server(&[(OAUTH, json(200, TOKEN)), (PUSH, ResponseTemplate::new(503))]).await;
-    let eager = reqwest::retry::for_host("127.0.0.1").no_budget().max_retries_per_request(3).classify_fn(|answer| {
-        if answer.status() == Some(http::StatusCode::OK) { answer.success() } else { answer.retryable() }
-    });
-    let client = client(&server.uri()).reqwest(without_roots().retry(eager)).build().unwrap();
+    let eager = || {
+        reqwest::retry::for_host("127.0.0.1").no_budget().max_retries_per_request(3).classify_fn(|answer| {
+            if answer.status() == Some(http::StatusCode::OK) { answer.success() } else { answer.retryable() }
+        })
+    };
+    let client = client(&server.uri()).reqwest(move || without_roots().retry(eager())).build().unwrap();
 
     let outcome = client.send(&push()).await;
 
@@ -228,7 +230,7 @@ async fn the_retries_of_a_reqwest_builder_are_switched_off() {
 async fn a_timeout_of_a_reqwest_builder_is_a_timeout() {
     let slow = json(200, ACCEPTED).set_delay(std::time::Duration::from_secs(60));
     let server = server(&[(OAUTH, json(200, TOKEN)), (PUSH, slow)]).await;
-    let hasty = without_roots().read_timeout(PATIENCE);
+    let hasty = || without_roots().read_timeout(PATIENCE);
     let client = client(&server.uri()).reqwest(hasty).build().unwrap();
 
     let outcome = client.send(&push()).await;

@@ -26,7 +26,7 @@ async fn a_token_that_dies_in_a_burst_costs_one_fetch_and_no_call() {
         simulator.everyone().approves().after(Duration::ZERO).callback_lost();
         let served = simulator.serve("127.0.0.1:0").await.unwrap();
         let store = Shared::with_token_of(&simulator).await;
-        let builder = served.client_builder().retry(at_once()).reqwest(without_roots()).token_store(store);
+        let builder = served.client_builder().retry(at_once()).reqwest(without_roots).token_store(store);
         let client = builder.build().unwrap();
         // Three pass, then the token dies.
         for fault in [Fault::Slow(Duration::ZERO); 3].into_iter().chain([Fault::TokenExpired]) {

@@ -181,13 +181,14 @@ impl World {
         });
         let roads = Roads::new(roads.chain([Road::Open; 8]));
         let by_name = format!("http://localhost:{}", self.proxy.port());
-        let (reqwest, base_url) = if start.keeps_its_connection() {
-            (without_roots(), self.proxy.base_url())
-        } else {
-            (roads.builder(), by_name)
-        };
+        let base_url = if start.keeps_its_connection() { self.proxy.base_url() } else { by_name };
         let environment = Environment::custom(&base_url).expect("a loopback URL");
-        let builder = Client::builder(environment, self.simulator.credentials()).reqwest(reqwest);
+        let builder = Client::builder(environment, self.simulator.credentials());
+        let builder = if start.keeps_its_connection() {
+            builder.reqwest(without_roots)
+        } else {
+            builder.reqwest(roads.builder())
+        };
         match start {
             Start::Token => builder.token_store(Shared::with_token_of(&self.simulator).await),
             Start::Skewed(hours) => builder.clock(move || Utc::now() + TimeDelta::hours(hours)),

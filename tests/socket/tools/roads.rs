@@ -41,8 +41,9 @@ impl Roads {
     }
 
     /// A reqwest builder that opens a connection for every request.
-    pub(crate) fn builder(&self) -> reqwest::ClientBuilder {
-        without_roots().pool_max_idle_per_host(0).dns_resolver(Arc::new(self.clone()))
+    pub(crate) fn builder(&self) -> impl Fn() -> reqwest::ClientBuilder + Send + Sync + use<> {
+        let roads = Arc::new(self.clone());
+        move || without_roots().pool_max_idle_per_host(0).dns_resolver(roads.clone())
     }
 }
 

@@ -112,7 +112,7 @@ impl Script {
 
     /// A client that repeats at once and, if the script stalls, waits a second for an answer.
     pub(crate) fn client(&self) -> ClientBuilder {
-        self.builder(&self.base_url()).reqwest(without_roots())
+        self.builder(&self.base_url()).reqwest(without_roots)
     }
 
     /// The same, with every connection by plan.

@@ -1,0 +1,127 @@
+//! Who may ask a served simulator, and where it may post for whom: its credentials are known to everybody.
+
+use std::{net::UdpSocket, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use daraja::simulator::{Served, Simulator};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+const SOON: Duration = Duration::from_secs(2);
+
+/// One request as it is written, and all of the answer.
+async fn ask(address: &str, head: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let request = format!("{head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    answer
+}
+
+/// The status of a token request with these headers.
+async fn status(served: &Served, headers: &str) -> String {
+    let address = served.base_url().replace("http://", "");
+    let basic = STANDARD.encode("simulator-consumer-key:simulator-consumer-secret");
+    let head = format!(
+        "GET /oauth/v1/generate?grant_type=client_credentials HTTP/1.1\r\nauthorization: Basic {basic}{headers}"
+    );
+    ask(&address, &head, "").await.get(9..12).unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn a_page_whose_name_was_made_to_mean_this_machine_is_refused() {
+    let served = Simulator::new().serve("127.0.0.1:0").await.unwrap();
+    for own in [
+        "127.0.0.1:80",
+        "127.0.0.1",
+        "localhost:8090",
+        "LOCALHOST",
+        "[::1]:80",
+        "127.3.2.1",
+        "host.docker.internal:8090",
+    ] {
+        assert_eq!(status(&served, &format!("\r\nhost: {own}")).await, "200", "{own}");
+        let origin = format!("\r\nhost: {own}\r\norigin: http://{own}");
+        assert_eq!(status(&served, &origin).await, "200", "{own}");
+    }
+    assert_eq!(status(&served, "").await, "200", "no browser leaves Host out");
+    for other in [
+        "evil.example",
+        "evil.example:8090",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "localhost.",
+        "docker.internal",
+        "127.0.0.1@evil.example",
+        "evil.example#127.0.0.1",
+        "0.0.0.0",
+        "10.0.0.1",
+        "[::ffff:127.0.0.1]",
+        "",
+        "é",
+    ] {
+        assert_eq!(status(&served, &format!("\r\nhost: {other}")).await, "403", "{other}");
+        let doubled = format!("\r\nhost: 127.0.0.1\r\nhost: {other}");
+        assert_eq!(status(&served, &doubled).await, "403", "{other}");
+    }
+    for origin in ["http://evil.example", "null", "https://127.0.0.1.evil.example", "file://"] {
+        assert_eq!(status(&served, &format!("\r\nhost: 127.0.0.1\r\norigin: {origin}")).await, "403", "{origin}");
+    }
+    let image = "\r\nhost: 127.0.0.1\r\nsec-fetch-site: cross-site";
+    assert_eq!(status(&served, image).await, "403", "an image in a foreign page");
+    let address = served.base_url().replace("http://", "");
+    let answer = ask(&address, "GET http://evil.example/oauth HTTP/1.1\r\nhost: 127.0.0.1", "").await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+}
+
+#[tokio::test]
+async fn it_is_not_served_where_strangers_are_unless_it_is_told_to() {
+    let simulator = Simulator::new();
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let error = simulator.serve(address).await.unwrap_err();
+        assert!(error.to_string().contains("serve_strangers"), "{error}");
+    }
+    simulator.serve("127.0.0.1:0").await.unwrap();
+}
+
+/// The address of this machine in its network, if it has any.
+fn own_address() -> Option<String> {
+    let probe = UdpSocket::bind("0.0.0.0:0").ok()?;
+    probe.connect("192.0.2.1:9").ok()?;
+    let address = probe.local_addr().ok()?.ip();
+    (!address.is_loopback()).then(|| address.to_string())
+}
+
+#[tokio::test]
+async fn strangers_who_are_served_reach_no_service_of_this_machine() {
+    let builder = || Simulator::builder().answer_time(Duration::from_millis(1)).serve_strangers();
+    for simulator in [builder().build(), builder().deliver_anywhere().build()] {
+        let served = simulator.serve("0.0.0.0:0").await.unwrap();
+        let service = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let port = service.local_addr().unwrap().port();
+        let own = own_address().unwrap_or_else(|| "127.0.0.2".to_owned());
+        let hosts = ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433", &own];
+        for (number, host) in hosts.iter().enumerate() {
+            let url = format!("http://{host}:{port}/admin").parse().unwrap();
+            let payer = format!("2547000001{number:02}").parse().unwrap();
+            let amount = daraja::Shillings::new(1).unwrap();
+            let push = daraja::StkPush::new(&simulator.merchant(), payer, amount, "A".parse().unwrap(), url);
+            simulator.client().send(&push).await.unwrap();
+        }
+        assert!(timeout(SOON, service.accept()).await.is_err(), "a service of this machine was called");
+        let delivered = simulator.delivered();
+        assert!(delivered.len() == 6 && delivered.iter().all(|one| one.status.is_none()), "{delivered:?}");
+        drop(served);
+    }
+    // And whoever is elsewhere is served, by whatever name.
+    let simulator = builder().build();
+    let served = simulator.serve("0.0.0.0:0").await.unwrap();
+    let Some(own) = own_address() else { return };
+    let port = served.base_url().rsplit(':').next().unwrap().to_owned();
+    let answer = ask(&format!("{own}:{port}"), "GET /oauth HTTP/1.1\r\nhost: daraja.internal", "").await;
+    assert!(!answer.starts_with("HTTP/1.1 403 "), "{answer}");
+}
