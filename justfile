@@ -7,11 +7,13 @@ _default:
 fmt:
     cargo fmt --all
     cargo fmt --manifest-path fuzz/Cargo.toml
+    cargo fmt --manifest-path tests/schedules/Cargo.toml
 
 # Lint as the gate does, with all features.
 clippy:
     cargo clippy --workspace --all-targets --all-features -- -D warnings
     cargo clippy --manifest-path fuzz/Cargo.toml --locked -- -D warnings
+    cargo clippy --manifest-path tests/schedules/Cargo.toml --locked --lib --tests -- -D warnings
 
 # Unit tests, integration tests and doctests.
 test:
@@ -91,6 +93,14 @@ histories count="1000000":
 # All histories of a payout up to a depth, breadth first.
 walk depth="7":
     DARAJA_WALK_DEPTH={{depth}} cargo test --release --test api payout_walk -- --nocapture
+
+# Callers of the token, the query budget and the inbox, under so many schedules each; other ones each time.
+schedules count="20000" seed=`date +%s`:
+    DARAJA_SCHEDULES={{count}} DARAJA_SEED={{seed}} cargo test --manifest-path tests/schedules/Cargo.toml --locked --test scenes
+
+# The same callers on real threads; needs a nightly toolchain with the component miri. Two minutes for each seed.
+miri seeds="0..4":
+    MIRIFLAGS=-Zmiri-many-seeds={{seeds}} cargo +nightly miri test --manifest-path tests/schedules/Cargo.toml --locked --test scenes
 
 # Throws rubbish at a parser that faces the internet; needs cargo-fuzz and a C++ compiler.
 fuzz target="event" seconds="60":
