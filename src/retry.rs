@@ -71,7 +71,7 @@ impl RetryPolicy {
 /// How long after a sending Daraja is trusted to know the caller's own id still. How long it does is not known.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(600);
 
-/// How many tokens of other processes may be refused in one call. Then it fetches one of its own.
+/// How many tokens may be refused in one call if the last of them was fetched by another process. Then it fetches its own.
 const MOST_OLD_TOKENS: u8 = 2;
 
 /// A push takes a second or two to be answered.
@@ -246,7 +246,6 @@ pub(crate) struct Course {
     /// When the first attempt began that may have been carried out. It is set once and for all.
     unknown_since: Option<Moment>,
     renewals: u8,
-    old_tokens: u8,
     /// Why the attempt before this one failed.
     last: Option<Error>,
 }
@@ -279,7 +278,6 @@ impl Course {
             began: started,
             unknown_since: None,
             renewals: 0,
-            old_tokens: 0,
             last: None,
         }
     }
@@ -334,9 +332,9 @@ impl Course {
     /// Which part of its time this call may spend on tokens that other processes fetch, 3 for a third. Whoever writes to the
     /// store can bring back old ones: so it gets less time for the second one, and then fetches its own.
     pub(crate) fn share_for_others(&self) -> Option<u32> {
-        match self.old_tokens {
+        match self.renewals {
             0 => Some(3),
-            old if old < MOST_OLD_TOKENS => Some(6),
+            renewals if renewals < MOST_OLD_TOKENS => Some(6),
             _ => None,
         }
     }
@@ -364,11 +362,10 @@ impl Course {
             self.unknown_since.get_or_insert(self.began);
         }
         // An old token that came in place of the refused one proves nothing against the app.
-        let (renewals, most) =
-            if fate == Fate::OldToken { (&mut self.old_tokens, MOST_OLD_TOKENS) } else { (&mut self.renewals, 1) };
+        let most = if fate == Fate::OldToken { MOST_OLD_TOKENS } else { 1 };
         let next = match verdict(fate, self.repeat) {
-            Verdict::Renew if *renewals < most => {
-                *renewals = renewals.saturating_add(1);
+            Verdict::Renew if self.renewals < most => {
+                self.renewals = self.renewals.saturating_add(1);
                 Some(Duration::ZERO)
             }
             Verdict::Repeat if self.attempt < self.policy.attempts => {

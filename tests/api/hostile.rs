@@ -337,7 +337,7 @@ async fn all_that_a_store_does_together_leaves_a_call_the_time_that_it_needs() {
 /// A caller that may not borrow any more fetches, while another one borrows: it gets its own, and its own is kept.
 #[tokio::test(start_paused = true)]
 async fn ones_own_token_is_not_thrown_away_for_a_borrowed_one() {
-    let daraja = Slow { grants: Duration::from_secs(9), answers: Duration::from_millis(50) };
+    let daraja = Slow { grants: Duration::from_secs(9), answers: Duration::from_secs(2) };
     let store = Poisoned { tokens: (0..50).map(|number| format!("old-{number}")).collect(), turn: AtomicUsize::new(0) };
     let builder = Client::builder(daraja::Environment::Sandbox, daraja::Credentials::new("the key", "the secret"));
     let client = builder.transport(daraja).token_store(store).build().unwrap();
@@ -345,8 +345,9 @@ async fn ones_own_token_is_not_thrown_away_for_a_borrowed_one() {
         let client = client.clone();
         async move { client.send(&push()).await }
     });
-    sleep(Duration::from_secs(1)).await;
-    // It loses patience a moment before the fetch ends, and borrows.
+    // Two old tokens were refused, and it fetches, until 13 s have passed.
+    sleep(Duration::from_secs(5)).await;
+    // This one loses patience a moment before that, and borrows.
     let hurried = push().not_after(NotAfter::within(client.now(), Duration::from_secs(15)));
     let hurried = client.send(&hurried).await;
     first.await.unwrap().unwrap();

@@ -66,7 +66,7 @@ fn unreadable() -> Vec<Bad> {
         ("JSON null", 200, json(200, "null"), "final", "is not of the expected shape"),
         ("two documents", 200, json(200, TWO), "final", "is not JSON"),
         ("nested arrays", 200, json(200, "[".repeat(100_000)), "final", "is JSON that is cut short"),
-        ("nested faults", 200, json(200, r#"{"fault":"#.repeat(100_000)), "final", "is not JSON"),
+        ("nested faults", 200, json(200, r#"{"fault":"#.repeat(100_000)), "final", "is JSON that is cut short"),
         ("not UTF-8", 200, not_text, "final", "is not UTF-8"),
         ("compressed unasked", 200, compressed, "final", "is not UTF-8"),
     ];
