@@ -3,37 +3,15 @@
 use std::{iter, time::Duration};
 
 use daraja::{
-    Answer, Client, Operation, Repeat, Result, Timestamp,
+    Client, Result,
     token::{StoreError, StoredToken, TokenKey, TokenStore},
     transport::BoxFuture,
 };
-use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{Scripted, Step, answer};
+use crate::support::{Read, Scripted, Step, answer};
 
 const MOMENT: Duration = Duration::from_millis(100);
-
-/// A call that moves nothing.
-struct Read;
-
-impl Operation for Read {
-    type Response = ();
-
-    fn path(&self) -> &str {
-        "/read"
-    }
-
-    fn repeat(&self) -> Repeat {
-        Repeat::Safe
-    }
-
-    fn body(&self, _: Timestamp) -> impl Serialize + Send {}
-
-    fn decode(&self, _: &Answer) -> Result<()> {
-        Ok(())
-    }
-}
 
 fn granted(token: &str, life: u64) -> String {
     format!(r#"{{"access_token":"{token}","expires_in":"{life}"}}"#)

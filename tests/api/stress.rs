@@ -1,8 +1,8 @@
 //! Ten thousand calls on four threads and in two runtimes, each cut, held or awaited by chance: none fails that need not,
-//! nobody waits for ever, and nothing is left over.
+//! nobody waits for ever, and nothing is left over. And as many waits, on four threads.
 
 use std::{
-    future::Future,
+    future::{Future, IntoFuture},
     pin::pin,
     sync::{
         Arc, Mutex,
@@ -14,37 +14,18 @@ use std::{
 
 use bytes::Bytes;
 use daraja::{
-    Answer, Client, Credentials, Environment, Operation, Repeat, Result, Timestamp,
+    Client, Credentials, Environment, Result, StkCallback,
     transport::{BoxFuture, Transport, TransportError},
+    webhook::{Inbox, Reference},
 };
 use http::{Request, Response};
-use serde::Serialize;
 use tokio::{
     runtime::Builder,
     task::JoinSet,
     time::{sleep, timeout},
 };
 
-/// A call that moves nothing.
-struct Read;
-
-impl Operation for Read {
-    type Response = ();
-
-    fn path(&self) -> &str {
-        "/read"
-    }
-
-    fn repeat(&self) -> Repeat {
-        Repeat::Safe
-    }
-
-    fn body(&self, _: Timestamp) -> impl Serialize + Send {}
-
-    fn decode(&self, _: &Answer) -> Result<()> {
-        Ok(())
-    }
-}
+use crate::support::{Read, merchant};
 
 /// The same numbers every time.
 struct Dice(u64);
@@ -87,7 +68,11 @@ impl Transport for Daraja {
             } else {
                 sleep(Duration::from_millis(1)).await;
                 let bearer = request.headers()["authorization"].to_str().unwrap();
-                if self.0.granted.lock().unwrap().iter().any(|granted| granted == bearer) {
+                let is_taken = self.0.granted.lock().unwrap().iter().any(|granted| granted == bearer);
+                if is_taken && request.uri().path().contains("query") {
+                    let pending = r#"{"errorCode":"500.001.1001","errorMessage":"The transaction is being processed"}"#;
+                    (500, pending.to_owned())
+                } else if is_taken {
                     (200, "{}".to_owned())
                 } else {
                     (404, r#"{"errorCode":"404.001.03","errorMessage":"Invalid Access Token"}"#.to_owned())
@@ -170,4 +155,59 @@ fn ten_thousand_calls_that_are_cut_and_held_by_chance_leave_nothing_behind() {
     assert!(count(&daraja.0.count) <= most, "{} tokens, at most {most}", count(&daraja.0.count));
     drop(client);
     assert_eq!(Arc::strong_count(&daraja.0), 1, "the client is gone, with all that its calls held");
+}
+
+/// Waits that are cut by chance, whose callbacks come before them, meanwhile or never.
+async fn waits(client: Client, inbox: Inbox, task: u64, counts: Arc<Counts>) {
+    let mut dice = Dice(task * 104_729 + 1);
+    let (merchant, reference) = (merchant(), "attempt-1".parse::<Reference>().unwrap());
+    for round in 0..160 {
+        let id = format!("ws_CO_{task}_{round}");
+        let body = format!(r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":"{id}","ResultCode":1032}}}}}}"#);
+        let callback = StkCallback::parse(body.as_bytes()).unwrap();
+        let (is_heard, is_early, delay) = (dice.below(10) != 0, dice.below(3) == 0, dice.below(3_000));
+        if is_heard && is_early {
+            inbox.deliver(&reference, callback);
+        } else if is_heard {
+            let (inbox, reference) = (inbox.clone(), reference.clone());
+            tokio::spawn(async move {
+                sleep(Duration::from_micros(delay)).await;
+                inbox.deliver(&reference, callback);
+            });
+        }
+        let id = id.parse().unwrap();
+        let patience = if is_heard { Duration::from_secs(60) } else { Duration::from_millis(20) };
+        let wait = client.wait_for_payment(&merchant, &id).inbox(&inbox).at(&reference).within(patience);
+        let wait = wait.schedule(std::iter::repeat(Duration::from_millis(5))).into_future();
+        if dice.below(4) == 0 {
+            let outcome = timeout(Duration::from_micros(dice.below(3_000)), wait).await;
+            counts.cut.fetch_add(usize::from(outcome.is_err()), Relaxed);
+            continue;
+        }
+        let outcome = wait.await;
+        assert_eq!(outcome.is_ok(), is_heard, "{id:?}: {outcome:?}");
+        counts.done.fetch_add(usize::from(is_heard), Relaxed);
+    }
+}
+
+#[test]
+fn ten_thousand_waits_that_are_cut_by_chance_miss_no_callback() {
+    const CAPACITY: usize = 2_000;
+    let (daraja, counts) = (Daraja::default(), Arc::new(Counts::default()));
+    let builder = Client::builder(Environment::Sandbox, Credentials::new("the key", "the secret"));
+    let client = builder.transport(daraja.clone()).query_spacing(Duration::from_millis(2)).build().unwrap();
+    let inbox = Inbox::remembering(CAPACITY, Duration::from_secs(3_600));
+    let runtime = Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap();
+    runtime.block_on(async {
+        let mut tasks: JoinSet<_> =
+            (0..64).map(|task| waits(client.clone(), inbox.clone(), task, counts.clone())).collect();
+        while let Some(task) = tasks.join_next().await {
+            task.unwrap();
+        }
+    });
+    let [done, cut] = [&counts.done, &counts.cut].map(|counted| counted.load(Relaxed));
+    assert!(done > 6_000 && cut > 500, "{done} done, {cut} cut");
+    assert!(inbox.len() <= CAPACITY, "{} are kept", inbox.len());
+    drop((client, runtime));
+    assert_eq!(Arc::strong_count(&daraja.0), 1, "the client is gone, with all that its waits held");
 }

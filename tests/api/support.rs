@@ -8,17 +8,40 @@ use std::{
 
 use bytes::Bytes;
 use daraja::{
-    B2cAccepted, Client, Credentials, Environment, Initiator, Merchant, Operation, Payout, ResultUrls,
-    SecurityCredential, Timestamp,
+    Answer, B2cAccepted, Client, Credentials, Environment, Initiator, Merchant, Operation, Payout, Repeat, Result,
+    ResultUrls, SecurityCredential, Timestamp,
     client::ClientBuilder,
     payout::Sent,
     transport::{BoxFuture, Transport, TransportError, TransportErrorKind},
     webhook::{Receiver, Reference, SignedUrls},
 };
 use http::{Request, Response};
+use serde::Serialize;
 
 pub(crate) const TOKEN: &str = "c9SQxWWhmdVRlyh0zh8gZDTkubVF";
 pub(crate) const PASSKEY: &str = "a passkey of nobody";
+
+/// A call that moves nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct Read;
+
+impl Operation for Read {
+    type Response = ();
+
+    fn path(&self) -> &str {
+        "/read"
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Safe
+    }
+
+    fn body(&self, _: Timestamp) -> impl Serialize + Send {}
+
+    fn decode(&self, _: &Answer) -> Result<()> {
+        Ok(())
+    }
+}
 
 /// What the other side does with one request.
 #[derive(Debug, Clone)]

@@ -8,42 +8,19 @@ use std::{
 
 use bytes::Bytes;
 use daraja::{
-    Answer, Client, Credentials, Environment, Error, Operation, Repeat, Result, Timestamp,
+    Client, Credentials, Environment, Error, Result,
     secret::AccessToken,
     simulator::{Fault, Route, Simulator},
     token::{StoreError, StoredToken, TokenKey, TokenStore},
     transport::{BoxFuture, Transport, TransportError, TransportErrorKind::Connect},
 };
 use http::{Request, Response};
-use serde::Serialize;
 use tokio::{
     task::JoinSet,
     time::{Instant, advance, sleep},
 };
 
-use crate::support::{Scripted, Step, TOKEN, answer, refusal};
-
-/// A call that moves nothing.
-#[derive(Clone, Copy)]
-struct Read;
-
-impl Operation for Read {
-    type Response = ();
-
-    fn path(&self) -> &str {
-        "/read"
-    }
-
-    fn repeat(&self) -> Repeat {
-        Repeat::Safe
-    }
-
-    fn body(&self, _: Timestamp) -> impl Serialize + Send {}
-
-    fn decode(&self, _: &Answer) -> Result<()> {
-        Ok(())
-    }
-}
+use crate::support::{Read, Scripted, Step, TOKEN, answer, refusal};
 
 fn ok() -> Step {
     answer(200, "{}")
