@@ -152,9 +152,10 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The URLs that it takes deliveries to.
+    /// The URLs that it takes deliveries to: their host is the one of its settings, wherever it listens.
     pub fn urls(&self) -> SignedUrls {
-        let base = |path: &str| format!("http://{}/daraja/{path}", self.address).parse().expect("a URL");
+        let base =
+            |path: &str| format!("http://127.0.0.1:{}/daraja/{path}", self.address.port()).parse().expect("a URL");
         let urls = SignedUrls::new(base("stk"), SECRET).expect("a base and a secret");
         // As the variables above say.
         [(Purpose::Stk, "stk"), (Purpose::Payout, "result"), (Purpose::PayoutTimeout, "timeout")]
