@@ -31,8 +31,8 @@ const TOKEN_PATH: &str = "/oauth/v1/generate?grant_type=client_credentials";
 
 /// A client of one Daraja environment as one app. Make one, clone it freely: clones share token and connections.
 ///
-/// Several tokio runtimes may use it, one after the other or at the same time: by default [each has connections of its
-/// own](crate::transport::reqwest::ReqwestTransport), and a call that rests because its runtime does stops no other.
+/// Several tokio runtimes may use it, one after the other or at the same time. By default [each runtime has its own
+/// connections](crate::transport::reqwest::ReqwestTransport), and a call whose runtime is not running does not block others.
 ///
 /// ```
 /// use daraja::{Client, Credentials, Environment};
@@ -210,7 +210,7 @@ impl Client {
     }
 
     async fn token(&self, course: &mut Course) -> Result<Arc<Live>, Failure> {
-        let share = course.share_for_others();
+        let share = course.store_share();
         if let Some(live) = self.inner.tokens.fresh().filter(|live| share.is_some() || !live.is_borrowed) {
             return Ok(live);
         }

@@ -69,7 +69,7 @@ impl Environment {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(invalid("it must hold no query and no fragment"));
         }
-        // A name with a dot at its end is the same name: it must not pass for another one.
+        // A host name with a dot at its end is the same host.
         if let Some(host) = url.host_str().and_then(|host| host.strip_suffix('.')).map(str::to_owned) {
             url.set_host(Some(&host))?;
         }
@@ -123,7 +123,7 @@ impl fmt::Display for Environment {
     }
 }
 
-/// Without its path: that of a gateway can be its key.
+/// Without its path, which can be the key of a gateway.
 impl fmt::Debug for CustomEnvironment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, rest) = self.base.split_once("://").unwrap_or_default();

@@ -71,7 +71,7 @@ impl RetryPolicy {
 /// How long after a sending Daraja is trusted to know the caller's own id still. How long it does is not known.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(600);
 
-/// How many tokens may be refused in one call if the last of them was fetched by another process. Then it fetches its own.
+/// How many tokens may be refused in one call, if the last one came from the store. Then the call fetches one without it.
 const MOST_OLD_TOKENS: u8 = 2;
 
 /// A push takes a second or two to be answered.
@@ -329,9 +329,9 @@ impl Course {
         self.not_after.is_some() || self.repeat == Repeat::Deduplicated
     }
 
-    /// Which part of its time this call may spend on tokens that other processes fetch, 3 for a third. Whoever writes to the
-    /// store can bring back old ones: so it gets less time for the second one, and then fetches its own.
-    pub(crate) fn share_for_others(&self) -> Option<u32> {
+    /// The part of its remaining time that this call may spend on the token store: 3 means a third. An attacker can put old
+    /// tokens into the store. So the call spends less time on the second token, and then it fetches a token without the store.
+    pub(crate) fn store_share(&self) -> Option<u32> {
         match self.renewals {
             0 => Some(3),
             renewals if renewals < MOST_OLD_TOKENS => Some(6),

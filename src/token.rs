@@ -113,7 +113,7 @@ struct Slot {
     refresh_after: Option<Instant>,
     /// How many fetches have ended.
     ended: u64,
-    /// Locked by the one that fetches. Whoever lost patience with that one puts another in its place.
+    /// Locked by the caller that fetches. A caller that has waited too long for it replaces the lock.
     fetching: Arc<AsyncMutex<LastFetch>>,
 }
 
@@ -154,8 +154,8 @@ impl TokenCache {
         self.read(|slot| slot.live.clone().filter(|live| !live.is_dead()))
     }
 
-    /// The token, for a call that has so much time left; `fetch` is run by one caller at a time. `share` is the part of that
-    /// time which may go by with the tokens of other processes: 3 is a third. Without one, none of theirs is taken.
+    /// The token, for a call with this much time left. One caller at a time runs `fetch`. `share` is the part of the time
+    /// that may be spent on the store: 3 means a third. `None` means that no token of the store is used.
     pub(crate) async fn get(&self, left: Duration, share: Option<u32>, fetch: impl AsyncFetch) -> Result<Arc<Live>> {
         // In this order: what ends between the two is found by either.
         let ended = self.read(|slot| slot.ended);
@@ -186,8 +186,8 @@ impl TokenCache {
         }
     }
 
-    /// Waits until whoever fetches is done. They may not be polled any more, such as a branch that is not looked at: nobody
-    /// waits longer than a fetch can take, or than half of the own time. Then they fetch beside it.
+    /// Waits for the caller that fetches. Its future may not be polled any more, as in a `select!` branch. So this waits no
+    /// longer than a fetch can take, and no longer than half of the call's time. Then this caller fetches as well.
     async fn wait_for_turn(&self, ends: Instant) -> Turn {
         let mut is_beside = false;
         loop {
@@ -201,7 +201,8 @@ impl TokenCache {
         }
     }
 
-    /// Leaves whoever holds this lock alone with it. Of many who have lost patience one fetches, and the others wait for it.
+    /// Replaces this lock, so that its holder blocks no other caller. Of many callers that have waited too long, one fetches
+    /// and the others wait for it.
     fn pass(&self, fetching: &Arc<AsyncMutex<LastFetch>>) {
         self.write(|slot| {
             if Arc::ptr_eq(&slot.fetching, fetching) {
@@ -243,7 +244,7 @@ impl TokenCache {
         }
         let Ok(last) = fetching.clone().try_lock_owned() else {
             if refresh_after.is_some() {
-                // Whoever began one is not polled any more: the next caller refreshes beside it.
+                // The holder has had its time and may not be polled any more: the next caller refreshes.
                 self.pass(&fetching);
             }
             return None;
@@ -265,15 +266,15 @@ impl TokenCache {
         outcome.ok()
     }
 
-    /// Keeps the outcome of a fetch, for this caller and for those who waited. Of two tokens that were fetched beside each
-    /// other the one that was asked for last is kept: it may have voided the other. But none that was borrowed is kept before
-    /// one's own: when it was asked for is not known.
+    /// Keeps the outcome of a fetch, for this caller and for those that waited. Of two tokens that were fetched at the same
+    /// time, the one that was requested last is kept: it may have voided the other. A token of the store does not replace a
+    /// fresh one that this process fetched, because it is not known when it was requested.
     fn settle(&self, turn: &mut Turn, brought: Result<Live>) -> Result<Arc<Live>> {
         let brought = brought.map(Arc::new).map_err(|error| Error::Token(Box::new(error)));
         let (number, outcome) = self.write(|slot| {
             slot.ended = slot.ended.saturating_add(1);
             let outcome = brought.map(|live| {
-                // A caller can have been refused with it since it was read from the store: it is not given to others.
+                // Daraja may have refused it to another caller since it was read from the store: it is not kept.
                 if live.is_borrowed && slot.refused.contains(&live.token) {
                     return live;
                 }
@@ -328,7 +329,7 @@ impl TokenCache {
                 }
             }
         });
-        // A store may be slow and in the wrong hands: all its answers together have this time.
+        // A store may be slow, or an attacker may write to it: all its answers together get this time.
         asked.await.unwrap_or(Claim::Ours)
     }
 

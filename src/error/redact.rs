@@ -56,7 +56,7 @@ fn behind_scheme<'t>(text: &'t str) -> Option<&'t str> {
     slash(slash(strip_encoded(text, ':', "3a")?)?)
 }
 
-/// What stands behind a letter, which may be percent-encoded, and that more than once.
+/// The text behind a letter, which may be percent-encoded several times.
 fn strip_encoded<'t>(text: &'t str, letter: char, code: &str) -> Option<&'t str> {
     if let Some(rest) = text.strip_prefix(letter) {
         return Some(rest);
@@ -73,8 +73,7 @@ fn seen_letter(c: char) -> char {
     if is_unseen(c) { ' ' } else { c }
 }
 
-/// What a person does not see as a letter, and what makes a log say something else: line breaks of any kind, escape
-/// sequences, changes of direction.
+/// Characters that are not visible and can change how a log reads: line breaks, escape sequences, changes of direction.
 pub(crate) fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -30,8 +30,8 @@ impl Receiver {
     /// | `MPESA_CALLBACK_URL` | the base of the signed URLs of pushes: `URL/reference/signature` |
     /// | `MPESA_B2C_RESULT_URL`, `MPESA_B2C_TIMEOUT_URL` | the bases of payouts and reversals; without them, `/payout` and `/payout-timeout` below the first |
     /// | `MPESA_CALLBACK_SECRET` | signs them: 32 characters or more, such as `openssl rand -hex 32` prints |
-    /// | `MPESA_CALLBACK_SECRET_BEFORE` | the secret before this one, as long as its URLs may still be used; the same secret, while those of a version may be used whose signatures [cover no base](SignedUrls::also_accept) |
-    /// | `MPESA_CALLBACK_URL_BEFORE`, `MPESA_B2C_RESULT_URL_BEFORE`, `MPESA_B2C_TIMEOUT_URL_BEFORE` | the bases before these, as long as [their URLs](SignedUrls::also_accept_those_of) may still be used; one that is not set has not changed |
+    /// | `MPESA_CALLBACK_SECRET_BEFORE` | the secret before this one, as long as its URLs may still be used. Set it to the same secret while URLs of a version are in use that [did not sign the base](SignedUrls::also_accept) |
+    /// | `MPESA_CALLBACK_URL_BEFORE`, `MPESA_B2C_RESULT_URL_BEFORE`, `MPESA_B2C_TIMEOUT_URL_BEFORE` | the bases before these, as long as [their URLs](SignedUrls::also_accept_urls_of) may still be used. Set those that have changed |
     /// | `MPESA_CALLBACK_SOURCES` | addresses and networks to take deliveries from, with commas, or `anyone`; without it, [Safaricom's](crate::webhook::SAFARICOM) |
     /// | `MPESA_CALLBACK_PROXIES` | addresses and networks of your own proxies, with commas |
     /// | `MPESA_CALLBACK_PROXY_HEADER` | the header that they write: `x-forwarded-for`, unless it is `forwarded` |
@@ -94,7 +94,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 return Ok(urls);
             }
             let (results, timeouts) = (results_before.or(results), timeouts_before.or(timeouts));
-            Ok(urls.also_accept_those_of(under(&base_before.unwrap_or(base), results, timeouts)?))
+            Ok(urls.also_accept_urls_of(under(&base_before.unwrap_or(base), results, timeouts)?))
         });
         let urls =
             urls.map_err(|error| self.problem("MPESA_CALLBACK_URL", format!("is wrong: {}", error.reason()))).ok()?;

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
 use super::{
-    Coexistence, Duplicates, Guests, Reach, Settings, Shared, Simulator, State,
+    Clients, Coexistence, Duplicates, Reach, Settings, Shared, Simulator, State,
     delivery::Deliveries,
     faults::Faults,
     ledger::{Accounts, Ledger},
@@ -48,7 +48,7 @@ impl Default for SimulatorBuilder {
             answer_time: None,
             tokens_coexist: Coexistence::NewestOnly,
             reach: Reach::Loopback,
-            guests: Guests::OwnPrograms,
+            clients: Clients::Local,
             duplicates: Duplicates::Refused,
             result_time: Duration::from_secs(5),
         };
@@ -129,9 +129,9 @@ impl SimulatorBuilder {
         self
     }
 
-    /// Lets it be [served](Simulator::serve) on addresses that others can reach, such as those of a container. Everybody who
-    /// reaches it can make it post to the URLs of their choice, by credentials that everybody knows; so it then posts nothing
-    /// to this machine itself, and nothing at all unless it may [deliver anywhere](Self::deliver_anywhere).
+    /// Allows [`serve`](Simulator::serve) on addresses that other machines can reach, such as in a container. The
+    /// simulator's credentials are public, so any such client can make it post to a URL. It therefore posts no callback to
+    /// an address of this machine, and no callback at all unless it may [deliver anywhere](Self::deliver_anywhere).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -139,13 +139,13 @@ impl SimulatorBuilder {
     /// use daraja::simulator::Simulator;
     ///
     /// assert!(Simulator::new().serve("0.0.0.0:0").await.is_err());
-    /// let simulator = Simulator::builder().serve_strangers().deliver_anywhere().build();
+    /// let simulator = Simulator::builder().allow_remote_clients().deliver_anywhere().build();
     /// let served = simulator.serve("0.0.0.0:0").await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn serve_strangers(mut self) -> Self {
-        self.settings.guests = Guests::Strangers;
+    pub fn allow_remote_clients(mut self) -> Self {
+        self.settings.clients = Clients::Remote;
         self
     }
 
@@ -177,7 +177,7 @@ impl SimulatorBuilder {
             clock: Clock::anchored(self.anchor),
             settings: self.settings,
             state: Mutex::new(state),
-            is_news: AtomicBool::default(),
+            needs_wakeup: AtomicBool::default(),
             scheduled: Notify::new(),
         };
         Simulator { shared: Arc::new(shared) }

@@ -101,9 +101,9 @@ struct Shared {
     clock: Clock,
     settings: Settings,
     state: Mutex<State>,
-    /// Whether something was scheduled that nobody was told of.
-    is_news: AtomicBool,
-    /// Wakes whoever takes callbacks or results.
+    /// Whether a delivery was scheduled and the waiting tasks have not been woken yet.
+    needs_wakeup: AtomicBool,
+    /// Wakes the tasks that take callbacks or results.
     scheduled: Notify,
 }
 
@@ -114,7 +114,7 @@ struct Settings {
     answer_time: Option<Duration>,
     tokens_coexist: Coexistence,
     reach: Reach,
-    guests: Guests,
+    clients: Clients,
     duplicates: Duplicates,
     result_time: Duration,
 }
@@ -140,11 +140,12 @@ enum Reach {
     Anywhere,
 }
 
-/// Who may ask.
+/// Which clients may send requests.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Guests {
-    OwnPrograms,
-    Strangers,
+enum Clients {
+    /// Programs on this machine.
+    Local,
+    Remote,
 }
 
 struct State {
@@ -322,8 +323,8 @@ impl Simulator {
             let changed = self.shared.scheduled.notified();
             let due = match self.lock().mail(kind).take_due(Instant::now()) {
                 Ok(delivery) => {
-                    // What it held back is due now, and others may take that.
-                    self.shared.is_news.store(true, Ordering::Relaxed);
+                    // A delivery behind it may be due now: other tasks look again.
+                    self.shared.needs_wakeup.store(true, Ordering::Relaxed);
                     return delivery;
                 }
                 Err(due) => due,
@@ -336,7 +337,7 @@ impl Simulator {
     }
 
     fn schedule(&self, state: &mut State, kind: Mail, due: Instant, delivery: Delivery) -> Slot {
-        self.shared.is_news.store(true, Ordering::Relaxed);
+        self.shared.needs_wakeup.store(true, Ordering::Relaxed);
         state.mail(kind).schedule(due, delivery)
     }
 
@@ -352,10 +353,10 @@ impl Simulator {
     }
 }
 
-/// The state, while nobody else has it.
+/// The locked state.
 struct Locked<'s> {
     state: MutexGuard<'s, State>,
-    /// Dropped behind the guard: wakers run code of the executor, which may want the state.
+    /// Dropped after the guard: a waker runs code of the executor, which may lock the state.
     _wake: Wake<'s>,
 }
 
@@ -373,12 +374,13 @@ impl DerefMut for Locked<'_> {
     }
 }
 
-/// Wakes all who take deliveries, if something was scheduled: one that was woken may be dropped before it takes anything.
+/// Wakes all tasks that take deliveries, if one was scheduled. To wake a single task is not enough: it may be dropped before
+/// it takes the delivery.
 struct Wake<'s>(&'s Shared);
 
 impl Drop for Wake<'_> {
     fn drop(&mut self) {
-        if self.0.is_news.swap(false, Ordering::Relaxed) {
+        if self.0.needs_wakeup.swap(false, Ordering::Relaxed) {
             self.0.scheduled.notify_waiters();
         }
     }

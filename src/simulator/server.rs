@@ -26,7 +26,7 @@ use tokio::{
 use url::{Host, Url};
 
 use super::{
-    CONSUMER_KEY, CONSUMER_SECRET, Delivered, Delivery, Guests, Mail, PASSKEY, PAYBILL, Reach, Settings, Simulator,
+    CONSUMER_KEY, CONSUMER_SECRET, Clients, Delivered, Delivery, Mail, PASSKEY, PAYBILL, Reach, Settings, Simulator,
     line::EndingKind,
 };
 use crate::{
@@ -39,8 +39,8 @@ use crate::{
 /// A request larger than this is not read: Daraja's have less than 1 KiB.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
-const NO_OWN_PROGRAM: &str =
-    "the simulator is for programs of its own machine, and Host or Origin of this request names another one";
+const NOT_LOCAL: &str =
+    "the simulator accepts requests of programs on its own machine only, and Host or Origin names another machine";
 
 /// How long a callback's receiver may take. Daraja waits for about as long, and does not try again.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(8);
@@ -51,13 +51,13 @@ impl Simulator {
     ///
     /// Call it inside a tokio runtime with I/O; a paused clock and real sockets do not go together.
     ///
-    /// It is for programs of this machine: a request whose `Host` or `Origin` names another is answered with 403, because it
-    /// comes from somebody's page in a browser. Containers may call it `host.docker.internal` or `host.containers.internal`.
+    /// It accepts requests of programs on this machine. A request whose `Host` or `Origin` names another machine gets 403,
+    /// because a web page may have sent it. Containers may use the names `host.docker.internal` and `host.containers.internal`.
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on, or others can reach it and it does not
-    /// [serve strangers](super::SimulatorBuilder::serve_strangers).
+    /// If the address cannot be listened on, or if other machines can reach it and
+    /// [`allow_remote_clients`](super::SimulatorBuilder::allow_remote_clients) is not set.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -72,9 +72,9 @@ impl Simulator {
     pub async fn serve(&self, address: impl tokio::net::ToSocketAddrs) -> io::Result<Served> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        if self.shared.settings.guests == Guests::OwnPrograms && !address.ip().to_canonical().is_loopback() {
-            let problem = "others can reach this address, and could have callbacks posted to services of this machine: take \
-                127.0.0.1, or see `SimulatorBuilder::serve_strangers`";
+        if self.shared.settings.clients == Clients::Local && !address.ip().to_canonical().is_loopback() {
+            let problem = "other machines can reach this address, and could make the simulator call services of this machine: use \
+                127.0.0.1, or see `SimulatorBuilder::allow_remote_clients`";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
         let mut tasks = JoinSet::new();
@@ -224,8 +224,8 @@ async fn serve_connection(simulator: Simulator, stream: TcpStream) {
 /// An error closes the connection without an answer.
 async fn answer(simulator: Simulator, request: Request<Incoming>) -> Result<Response<CutBody>, Cut> {
     let (parts, body) = request.into_parts();
-    if simulator.shared.settings.guests == Guests::OwnPrograms && !is_of_own_program(&parts) {
-        let mut refusal = Response::new(CutBody::whole(Bytes::from_static(NO_OWN_PROGRAM.as_bytes())));
+    if simulator.shared.settings.clients == Clients::Local && !is_local_program(&parts) {
+        let mut refusal = Response::new(CutBody::whole(Bytes::from_static(NOT_LOCAL.as_bytes())));
         *refusal.status_mut() = StatusCode::FORBIDDEN;
         return Ok(refusal);
     }
@@ -241,8 +241,8 @@ async fn answer(simulator: Simulator, request: Request<Incoming>) -> Result<Resp
     }
 }
 
-/// A browser tells by these headers whose page asks: a page's own name can be made to mean this machine.
-fn is_of_own_program(parts: &Parts) -> bool {
+/// A browser names the page's host in these headers. DNS rebinding can make that name resolve to this machine.
+fn is_local_program(parts: &Parts) -> bool {
     let is_own = |url: &str| Url::parse(url).is_ok_and(|url| is_loopback(&url) || is_host_of_containers(&url));
     let texts = |name| parts.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
     let authority = parts.uri.authority().map(Authority::as_str);
@@ -251,7 +251,7 @@ fn is_of_own_program(parts: &Parts) -> bool {
         && texts(HeaderName::from_static("sec-fetch-site")).all(|site| site != "cross-site")
 }
 
-/// By these names containers call the machine that they run on. Nobody can register them.
+/// Containers use these names for the machine that they run on. They cannot be registered in public DNS.
 fn is_host_of_containers(url: &Url) -> bool {
     matches!(url.host_str(), Some("host.docker.internal" | "host.containers.internal"))
 }
@@ -336,7 +336,7 @@ async fn post_callbacks(simulator: Simulator) {
             Some(transport) => transport.clone(),
             None => match reqwest::for_deliveries(
                 Duration::from_secs(2),
-                simulator.shared.settings.guests == Guests::OwnPrograms,
+                simulator.shared.settings.clients == Clients::Local,
             ) {
                 Ok(made) => transport.insert(Arc::new(made)).clone(),
                 Err(error) => return tracing::error!(%error, "callbacks cannot be delivered"),
@@ -359,8 +359,8 @@ async fn answer_to(transport: &dyn Transport, settings: &Settings, delivery: &De
         tracing::warn!("callback not delivered: its URL is not a loopback address");
         return None;
     }
-    if settings.guests == Guests::Strangers && url.as_ref().is_none_or(is_here) {
-        tracing::warn!("callback not delivered: its URL is on this machine, and strangers are served");
+    if settings.clients == Clients::Remote && url.as_ref().is_none_or(is_here) {
+        tracing::warn!("callback not delivered: its URL is on this machine, and remote clients are allowed");
         return None;
     }
     let Ok(request) = request(delivery) else {
@@ -379,7 +379,7 @@ async fn answer_to(transport: &dyn Transport, settings: &Settings, delivery: &De
     None
 }
 
-/// Whether a URL's host is an address of this very machine. What a name means is looked at when it is called.
+/// Whether a URL's host is an address of this machine. A name is resolved and checked when it is called.
 fn is_here(url: &Url) -> bool {
     let address = match url.host() {
         Some(Host::Ipv4(address)) => IpAddr::from(address),

@@ -28,8 +28,8 @@ const SAVE: &str = "redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) \
 /// Gives a claim back, if it is ours.
 const RELEASE: &str = "if redis.pcall('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 1";
 
-/// Claims, unless another process did. What is no claimant, or lasts much longer than a claim of this process would, is
-/// rubbish: nobody waits for it.
+/// Claims, unless another process has a claim. A malformed claim is replaced, and so is one that lasts more than twice as long
+/// as a claim of this process.
 const CLAIM: &str = "local left, held = redis.call('PTTL', KEYS[1]), redis.pcall('GET', KEYS[1]) \
     local theirs = type(held) == 'string' and #held == #ARGV[1] and held ~= ARGV[1] \
     if theirs and left >= 0 and left <= 2 * ARGV[2] then return 0 end \
@@ -42,14 +42,14 @@ const CLAIM: &str = "local left, held = redis.call('PTTL', KEYS[1]), redis.pcall
 /// for the question and 2 s for saving it at most, and payments go on; when Redis is back it is used again. Calls with a
 /// token that is fresh, which is nearly all, do not ask it at all.
 ///
-/// What is kept is the token together with its end, sealed (AES-256-GCM) with a key made of the consumer secret, under a
-/// name that tells neither key nor secret: who can read Redis learns no token, and who can write to it brings in none but
-/// one that was there in the last hour. Such a one may have been replaced since: it is refused by Daraja, once or twice, and
-/// then the call fetches its own. The token is gone when it dies, counted by Redis's own clock: those of the processes may be
-/// hours apart. Where the secret was replaced, a new token is fetched.
+/// Redis holds the token together with its expiry, sealed (AES-256-GCM) with a key that is derived from the consumer secret.
+/// The name of the key in Redis shows neither the consumer key nor the secret. An attacker who reads Redis learns no token. An
+/// attacker who writes to it can only put back a token of the last hour. If Daraja has voided that token, a call is refused
+/// once or twice, and then fetches a token without Redis. Expiry is counted by Redis's clock: the clocks of the processes may
+/// be hours apart. When the consumer secret is replaced, a new token is fetched.
 ///
-/// While another process fetches, a call waits for that token: for a third of the time that it has left at most, and for a
-/// sixth if that one is refused. Give all processes the same timeouts.
+/// While another process fetches, a call waits for that token: for at most a third of its remaining time, and for at most a
+/// sixth after a refused token. Give all processes the same timeouts.
 ///
 /// One server is meant, or what looks like one: neither Sentinel nor a cluster of several shards. Its user needs the
 /// commands `EVAL`, `TIME`, `TYPE`, `GETRANGE`, `PTTL`, `GET`, `SET` and `DEL`, and `SELECT` if the URL names a database.
@@ -124,7 +124,7 @@ impl TokenStore for RedisTokenStore {
             // What has no end was not put there by this store.
             let kept = u64::try_from(left).ok().map(Duration::from_millis);
             Ok(kept.and_then(|kept| {
-                // An old one can be put there again, and be kept for as long as somebody likes.
+                // An attacker can put an old value back, with any time to live.
                 let (token, dies) = seal.open(sealed)?;
                 let lives = Duration::from_secs(dies.checked_sub(now)?);
                 Some(StoredToken::new(token, lives.min(kept))).filter(|_| !lives.is_zero())

@@ -17,13 +17,13 @@ use url::Url;
 use super::{BoxFuture, MAX_ANSWER_BYTES, Transport, TransportError, TransportErrorKind};
 use crate::{Environment, client::ClientBuilder, error::ConfigError, recent::Recent};
 
-/// How many runtimes have a pool each. Where more of them call, pools are made anew.
+/// How many runtimes keep a pool. The oldest pool is dropped for a further one.
 const POOLS: usize = 256;
 
 /// [`Transport`] over pooled [`::reqwest`] clients that neither retry nor follow redirects.
 ///
-/// A connection is driven by the runtime that opened it: while that one rests, nothing goes over it. So each tokio runtime
-/// that calls has a pool of its own.
+/// A connection is driven by the runtime that opened it. While that runtime is not running, the connection stands still. So
+/// each tokio runtime has its own pool.
 ///
 /// [`Client::new`](crate::Client::new) makes one by itself; pass a function to [`ClientBuilder::reqwest`] to change it.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ pub struct ReqwestTransport {
 
 struct Shared {
     make: Box<dyn Fn() -> Result<::reqwest::Client, ConfigError> + Send + Sync>,
-    /// Made first, to see that it can be made.
+    /// Made at the start, so that a wrong TLS setup is reported there. The first runtime takes it.
     first: Mutex<Option<::reqwest::Client>>,
     pools: Recent<Id, ::reqwest::Client, POOLS>,
     /// Parsing a URL costs a tenth of a whole push, writing its `Host` header a thirtieth.
@@ -148,7 +148,7 @@ fn endpoint(uri: &Uri) -> Result<(Uri, (Url, HeaderValue)), TransportError> {
     Ok((uri.clone(), (url, host)))
 }
 
-/// Nothing of the client: its default headers can hold a gateway's key.
+/// Shows no field: the default headers can hold a gateway's key.
 impl fmt::Debug for ReqwestTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReqwestTransport").finish_non_exhaustive()
@@ -265,7 +265,7 @@ fn classify(error: ::reqwest::Error) -> TransportError {
 }
 
 /// Delivers the simulator's callbacks: plain http is allowed, no proxy is between, one try, nothing is followed.
-/// Names that mean this machine lead there only if it may be called.
+/// Names that resolve to this machine are called only if `to_this_machine` is set.
 #[cfg(feature = "simulator")]
 pub(crate) fn for_deliveries(
     connect_timeout: Duration,
@@ -278,7 +278,7 @@ pub(crate) fn for_deliveries(
     ReqwestTransport::of(make, connect_timeout)
 }
 
-/// Whether an address is one of this very machine: those of its networks can be bound to.
+/// Whether an address belongs to this machine: only then can it be bound to.
 #[cfg(feature = "simulator")]
 pub(crate) fn is_here(address: std::net::IpAddr) -> bool {
     let address = address.to_canonical();

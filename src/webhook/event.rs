@@ -255,9 +255,9 @@ impl Event {
         self.dedup_key().at(reference.as_ref())
     }
 
-    /// What of its body may be stored, to be read again with [`parse_as`](Self::parse_as): all of it but secrets that came
-    /// back, and of a queue timeout, which can echo the request, the ids alone. Blanked are the values of
-    /// `SecurityCredential`, `Password` (which holds the passkey) and `InitiatorPassword`, wherever they stand.
+    /// The body without secrets, to be stored and read again with [`parse_as`](Self::parse_as). The values of
+    /// `SecurityCredential`, `Password` (which holds the passkey) and `InitiatorPassword` are replaced, at any depth. Of a
+    /// queue timeout, which can echo the whole request, only the ids are kept.
     ///
     /// ```
     /// use daraja::webhook::Event;

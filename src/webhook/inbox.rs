@@ -128,7 +128,7 @@ impl Inbox {
 
     fn take(&self, reference: Option<&Reference>, event: Event) {
         let Event::Stk(callback) = event else { return };
-        // Wakers run code of the executor: that is done without the lock.
+        // Without the lock: a waker runs code of the executor.
         if let Some(listening) = self.shared.remember(reference, callback) {
             listening.notify_waiters();
         }
@@ -155,7 +155,7 @@ impl Inbox {
 }
 
 impl Shared {
-    /// Answers who listens, if it is news.
+    /// Stores a new callback, and returns its listeners.
     fn remember(&self, reference: Option<&Reference>, callback: StkCallback) -> Option<Arc<Notify>> {
         let mut state = self.lock();
         state.forget_old(self.memory, self.capacity);
@@ -209,9 +209,9 @@ impl State {
         }
     }
 
-    /// What somebody waits for is never forgotten: they may have been woken and not have looked yet. It takes no room from
-    /// the others either, which may be waited for in a moment. A hint takes the place
-    /// of hints only: anybody can post as many as they like.
+    /// A callback that a task waits for is never forgotten: the task may have been woken and not have looked yet. It does not
+    /// count against the capacity, so it pushes out no callback whose wait begins in a moment. A hint takes the place of hints
+    /// only: anybody can post as many as they like.
     fn forget_old(&mut self, memory: Duration, capacity: usize) {
         let hints = (capacity / 10).max(1);
         self.delivered.forget_old(&mut self.callbacks, memory, capacity);

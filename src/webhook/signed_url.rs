@@ -15,10 +15,10 @@ const MOST: usize = 255;
 /// Bytes of the shortest secret.
 const SHORTEST_SECRET: usize = 32;
 
-/// Different letters of a secret. Of 32 random digits, decimal ones, less than one in a hundred has fewer.
+/// How many different characters a secret has at least. Of secrets of 32 random decimal digits, fewer than 1 in 100 have less.
 const FEWEST_LETTERS: usize = 8;
 
-/// What stands in templates, tutorials and this crate's own examples, without blanks and signs.
+/// Words of templates and tutorials, without blanks and punctuation. A secret that contains one is refused.
 const GUESSED: [&str; 8] =
     ["keptinavault", "changeme", "changethis", "replaceme", "callbacksecret", "yoursecret", "mysecret", "1234567890"];
 
@@ -30,9 +30,9 @@ const MAC_DIGITS: usize = 64;
 
 /// Makes and verifies callback URLs: `base/purpose/reference/mac`, one of its own for each attempt.
 ///
-/// Daraja signs nothing, but posts to the URL byte by byte as it was given. So the URL carries the proof: an HMAC-SHA256
-/// of its base (host and path, whatever the port), of what it is for and of your reference. Verifying needs no storage, and works when the
-/// answer to the request was lost. Such a URL is a secret: keep it out of logs.
+/// Daraja signs nothing, but posts to the URL byte by byte as it was given. So the URL carries the proof: an HMAC-SHA256 of
+/// its base (host and path, not scheme and port), its purpose and your reference. Verifying needs no storage, and works when
+/// the answer to the request was lost. Such a URL is a secret: keep it out of logs.
 ///
 /// ```
 /// use daraja::webhook::{Purpose, Reference, SignedUrls};
@@ -55,16 +55,16 @@ pub struct SignedUrls {
     signs: hmac::Key,
     /// What else is accepted.
     accepts: Vec<hmac::Key>,
-    /// What was used before.
+    /// URLs of earlier bases, which are accepted as well.
     earlier: Vec<Self>,
 }
 
-/// What a signature covers.
+/// Which text a signature covers.
 #[derive(Clone, Copy)]
 enum Form<'u> {
-    /// The base, too.
+    /// With the base.
     OfBase(&'u Url),
-    /// As the first versions signed: one secret for two shops opened both.
+    /// Without the base, as the first versions signed: a URL of one shop was valid in another shop with the same secret.
     OfNoBase,
 }
 
@@ -136,9 +136,9 @@ impl SignedUrls {
     ///
     /// # Errors
     ///
-    /// [`Invalid`] if the secret is too short or easily guessed, or the base is no http or https URL, holds a user name, a query or a
-    /// fragment, or is so long that a URL could have more than 255 characters. Production takes https only, which is checked
-    /// when the URL is sent.
+    /// [`Invalid`] if the secret is too short or easy to guess, or if the base is no http or https URL, holds a user name, a
+    /// query or a fragment, or is so long that a URL could have more than 255 characters. Production takes https only, which
+    /// is checked when the URL is sent.
     #[expect(clippy::needless_pass_by_value, reason = "URLs are given by value everywhere")]
     pub fn new(base: Url, secret: impl Into<CallbackSecret>) -> Result<Self, Invalid> {
         let under = |purpose: Purpose| below(&base, purpose.as_str());
@@ -174,13 +174,25 @@ impl SignedUrls {
         Ok(self)
     }
 
-    /// Accepts what another secret has signed, too, so that secrets can be changed: the new one signs, the old one is
-    /// accepted as long as its URLs may still be used. Of that secret the signatures of the first versions of this crate,
-    /// which cover no base, are accepted as well: give the same secret here while URLs of such a version are in use.
+    /// Also accepts URLs that another secret has signed, so that the secret can be changed: the new secret signs, and the old
+    /// one is accepted as long as its URLs may still be used.
+    ///
+    /// The first versions of this crate did not sign the base. Such signatures are accepted of secrets that are given here,
+    /// and of no others. While URLs of such a version are in use, give the same secret here.
+    ///
+    /// ```
+    /// # use daraja::{secret::CallbackSecret, webhook::SignedUrls};
+    /// # let (old_secret, secret) = (CallbackSecret::random(), CallbackSecret::random());
+    /// # let base: daraja::Url = "https://shop.example/daraja".parse()?;
+    /// let before = SignedUrls::new(base.clone(), old_secret.clone())?.stk(&"attempt-1042".parse()?);
+    /// let urls = SignedUrls::new(base, secret)?.also_accept(old_secret)?;
+    /// assert!(urls.verify(before.path()).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`Invalid`] if the secret is too short. One that can be guessed is taken here, so that it can be replaced.
+    /// [`Invalid`] if the secret is too short. A secret that is easy to guess is accepted here, so that it can be replaced.
     pub fn also_accept(mut self, secret: impl Into<CallbackSecret>) -> Result<Self, Invalid> {
         let secret = secret.into();
         secret.check_length()?;
@@ -188,8 +200,8 @@ impl SignedUrls {
         Ok(self)
     }
 
-    /// Accepts all that these would, too, so that the base can be changed: URLs that are in use, above all the registered
-    /// ones of C2B, are signed for the base before.
+    /// Also accepts the URLs of an earlier base, so that the base can be changed: URLs that are in use, above all the
+    /// registered URLs of C2B, are signed for the earlier base.
     ///
     /// ```
     /// # use daraja::{secret::CallbackSecret, webhook::SignedUrls};
@@ -198,10 +210,10 @@ impl SignedUrls {
     /// let url = before.stk(&"attempt-1042".parse()?);
     /// let urls = SignedUrls::new("https://shop.example/daraja".parse()?, secret)?;
     /// assert!(urls.verify(url.path()).is_err());
-    /// assert!(urls.also_accept_those_of(before).verify(url.path()).is_ok());
+    /// assert!(urls.also_accept_urls_of(before).verify(url.path()).is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn also_accept_those_of(mut self, earlier: Self) -> Self {
+    pub fn also_accept_urls_of(mut self, earlier: Self) -> Self {
         self.earlier.push(earlier);
         self
     }

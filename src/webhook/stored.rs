@@ -1,14 +1,14 @@
-//! What is stored of a body: all but the secrets that Daraja can send back.
+//! Removes secrets from a body before it is stored: Daraja can send a request's secrets back.
 
 use std::{borrow::Cow, ops::Range};
 
-/// What requests hold and nobody may read. A push's password is no better than the passkey: the rest of it stands beside it.
+/// Secret fields of requests. A push's `Password` reveals the passkey: the other parts of it stand beside it.
 const SECRETS: [&str; 3] = ["SecurityCredential", "Password", "InitiatorPassword"];
 
 const REDACTED: &str = "\"[redacted]\"";
 
-/// A text of JSON, in which the value of each secret is blanked: under its name, or beside it in an object that names it.
-/// It never grows: what was short enough to be taken has to be short enough to be read again.
+/// Replaces the value of each secret field in a JSON text, and the `Value` beside a `Key` or `Name` that names such a field.
+/// The text never grows, because a stored body must not be too long to be read again.
 pub(super) fn without_secrets(text: Cow<'_, str>) -> Cow<'_, str> {
     let mut found = Scanner::new(&text).secrets();
     if found.is_empty() {
@@ -17,7 +17,7 @@ pub(super) fn without_secrets(text: Cow<'_, str>) -> Cow<'_, str> {
     found.sort_unstable_by_key(|value| value.start);
     let (mut kept, mut end) = (String::with_capacity(text.len()), 0);
     for value in found {
-        // One inside of another one is gone with it.
+        // A value inside another one has been replaced with it.
         if value.start >= end {
             kept.push_str(text.get(end..value.start).unwrap_or_default());
             kept.push_str(if value.len() < REDACTED.len() { "0" } else { REDACTED });
@@ -28,22 +28,22 @@ pub(super) fn without_secrets(text: Cow<'_, str>) -> Cow<'_, str> {
     kept.into()
 }
 
-/// Looks through a text that a parser has taken. It asks for less than a parser does, so that it finds secrets in whatever
-/// was taken, and goes over each byte once however deep they are.
+/// Finds secrets in a text that a parser has accepted. It requires less than the parser does, so it never fails where the
+/// parser did not. It reads each byte once, at any depth.
 struct Scanner<'t> {
     text: &'t str,
     at: usize,
-    /// What is open: `None` is a list.
+    /// The open objects and lists: `None` is a list.
     open: Vec<Option<Object>>,
     found: Vec<Range<usize>>,
 }
 
 #[derive(Default)]
 struct Object {
-    /// By a `Key` or a `Name` beside its `Value`.
+    /// Whether its `Key` or `Name` is the name of a secret field.
     names_secret: bool,
     values: Vec<Range<usize>>,
-    /// Where a `Value` begins whose end is not known yet.
+    /// Where a `Value` begins, until its end is found.
     value: Option<usize>,
 }
 
@@ -69,7 +69,7 @@ impl<'t> Scanner<'t> {
         self.found
     }
 
-    /// A text, which can be a name: then its value is looked at.
+    /// Reads a string. If it is a name, its value is checked.
     fn string(&mut self) {
         let name = self.token();
         self.skip_blanks();
@@ -94,7 +94,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// A text with its quotes.
+    /// Reads a string, with its quotes.
     fn token(&mut self) -> &'t str {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let mut escaped = true; // as the first quote counts for nothing
@@ -108,7 +108,7 @@ impl<'t> Scanner<'t> {
         rest.get(..end).unwrap_or_default()
     }
 
-    /// Whatever stands there, with all that is in it.
+    /// Skips one value of any type.
     fn skip_value(&mut self) {
         let mut depth = 0_usize;
         while let Some(byte) = self.peek() {
@@ -156,7 +156,7 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// What a quoted text says. One that says nothing is none of the secrets' names.
+/// The value of a JSON string. One that is malformed is empty, and so not the name of a secret.
 fn unescaped(token: &str) -> Cow<'_, str> {
     serde_json::from_str(token).unwrap_or_default()
 }

@@ -191,7 +191,7 @@ fn a_signature_is_of_one_host_and_one_path() {
     {
         let other = SignedUrls::new(other.parse().unwrap(), SECRET).unwrap();
         assert_eq!(other.verify(&path), Err(Refused::Signature), "{other:?}");
-        assert_eq!(other.also_accept_those_of(urls()).verify(&path), Ok((Stk, reference())));
+        assert_eq!(other.also_accept_urls_of(urls()).verify(&path), Ok((Stk, reference())));
     }
     // A proxy may speak http to the shop, and at another port: neither says anything.
     for same in ["http://shop.example/daraja", "https://shop.example:8443/daraja", "https://SHOP.example/daraja/"] {
@@ -201,7 +201,7 @@ fn a_signature_is_of_one_host_and_one_path() {
     // The older ones of earlier ones are accepted, too, and none of these is signed with.
     let older = SignedUrls::new("https://old.example/daraja".parse().unwrap(), OLDER).unwrap();
     let before = SignedUrls::new("https://old.example/daraja".parse().unwrap(), SECRET).unwrap();
-    let now = urls().also_accept_those_of(before.clone().also_accept(OLDER).unwrap());
+    let now = urls().also_accept_urls_of(before.clone().also_accept(OLDER).unwrap());
     for signed in [&older, &before, &now] {
         assert_eq!(now.verify(signed.stk(&reference()).path()), Ok((Stk, reference())));
     }

@@ -89,9 +89,9 @@ async fn a_token_that_somebody_else_put_there_is_not_used() {
     assert_eq!(simulator.calls(Route::OAuth), 3);
 }
 
-/// One that looks like another process's, and lasts for as long as somebody likes.
+/// It looks like a claim of another process, with a longer time to live.
 #[tokio::test]
-async fn a_strangers_claim_is_not_waited_for() {
+async fn a_claim_that_an_attacker_made_is_not_waited_for() {
     if !is_here() {
         return;
     }
@@ -115,7 +115,7 @@ async fn a_strangers_claim_is_not_waited_for() {
     }
 }
 
-/// Sealed by this very app, and voided since: put back in turn, for as long as somebody likes.
+/// Sealed by this app, voided by Daraja since, and put back in turn.
 #[tokio::test]
 async fn old_tokens_that_are_put_back_end_no_call() {
     if !is_here() {

@@ -26,8 +26,7 @@ impl Seal {
         let app = format!("{}\0{}", key.environment(), key.consumer_key());
         let sealing = zeroize::Zeroizing::new(derive(&secret, "seal of token and end", &app));
         let key = RandomizedNonceKey::new(&AES_256_GCM, &*sealing).expect("it is a key of 32 bytes");
-        // Another name than that of tokens without an end: processes of two versions beside each other replace none of each
-        // other's.
+        // Tokens without an expiry had another name: processes of two versions do not overwrite each other's tokens.
         let name =
             derive(&secret, "name of token and end", &app).iter().take(16).fold(String::new(), |mut name, byte| {
                 _ = write!(name, "{byte:02x}");

@@ -125,10 +125,10 @@ impl Writer {
     }
 }
 
-/// In bytes. The longest line has a body of 64 KiB, each byte of it written as six.
+/// In bytes. The longest line has a body of 64 KiB, in which each byte is escaped as six.
 const LONGEST_LINE: u64 = 512 * 1_024;
 
-/// Reads the file, and leaves only what is unfinished. A line of ours that was cut short at its end is cut off.
+/// Reads the file and returns the unfinished events. If the last line is the beginning of a journal line, it is cut off.
 pub(super) fn load(file: &mut File, state: &mut State) -> io::Result<Vec<Stored>> {
     let (mut reader, mut whole, mut position) = (BufReader::new(&*file), 0_u64, 0_usize);
     let mut loaded = Loaded::default();
@@ -147,15 +147,15 @@ pub(super) fn load(file: &mut File, state: &mut State) -> io::Result<Vec<Stored>
         text.clear();
     }
     if !is_cut_short(&text) || !has_only_zeros(&mut reader)? {
-        let problem = "its end is none of a journal: the file was left as it is";
+        let problem = "its last line is not the beginning of a journal line: the file was not changed";
         return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     }
     file.set_len(whole)?;
     Ok(loaded.open.into_values().collect())
 }
 
-/// Whether this is the beginning of a line, as the death of the program leaves it, and not somebody's data. Where the machine
-/// died as well, a file system can leave zeros.
+/// Whether this is the beginning of a journal line, as a crash of the program leaves it, and not other data. After a crash of
+/// the machine a file system can leave zeros.
 fn is_cut_short(end: &[u8]) -> bool {
     const STARTS: [&[u8]; 4] = [b"{\"event\":", b"{\"finished\":", b"{\"repeated\":", b"{\"rejected\":"];
     let zeros = end.iter().rev().take_while(|byte| **byte == 0).count();
@@ -164,7 +164,7 @@ fn is_cut_short(end: &[u8]) -> bool {
     (text.len() as u64) < LONGEST_LINE && STARTS.iter().any(is_ours)
 }
 
-/// Whether zeros alone are left: as many as several lines have that were written together.
+/// Whether the rest of the file is zeros. There can be a megabyte of them: many lines are written together.
 fn has_only_zeros(reader: &mut impl BufRead) -> io::Result<bool> {
     loop {
         let read = reader.fill_buf()?;

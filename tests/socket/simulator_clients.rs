@@ -1,4 +1,4 @@
-//! Who may ask a served simulator, and where it may post for whom: its credentials are known to everybody.
+//! Which clients may use a served simulator, and where it posts callbacks for them: its credentials are public.
 
 use std::{net::UdpSocket, time::Duration};
 
@@ -33,7 +33,7 @@ async fn status(served: &Served, headers: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_page_whose_name_was_made_to_mean_this_machine_is_refused() {
+async fn a_web_page_that_uses_dns_rebinding_is_refused() {
     let served = Simulator::new().serve("127.0.0.1:0").await.unwrap();
     for own in [
         "127.0.0.1:80",
@@ -79,11 +79,11 @@ async fn a_page_whose_name_was_made_to_mean_this_machine_is_refused() {
 }
 
 #[tokio::test]
-async fn it_is_not_served_where_strangers_are_unless_it_is_told_to() {
+async fn it_is_served_to_remote_clients_only_if_they_are_allowed() {
     let simulator = Simulator::new();
     for address in ["0.0.0.0:0", "[::]:0"] {
         let error = simulator.serve(address).await.unwrap_err();
-        assert!(error.to_string().contains("serve_strangers"), "{error}");
+        assert!(error.to_string().contains("allow_remote_clients"), "{error}");
     }
     simulator.serve("127.0.0.1:0").await.unwrap();
 }
@@ -97,8 +97,8 @@ fn own_address() -> Option<String> {
 }
 
 #[tokio::test]
-async fn strangers_who_are_served_reach_no_service_of_this_machine() {
-    let builder = || Simulator::builder().answer_time(Duration::from_millis(1)).serve_strangers();
+async fn remote_clients_reach_no_service_of_this_machine() {
+    let builder = || Simulator::builder().answer_time(Duration::from_millis(1)).allow_remote_clients();
     for simulator in [builder().build(), builder().deliver_anywhere().build()] {
         let served = simulator.serve("0.0.0.0:0").await.unwrap();
         let service = TcpListener::bind("0.0.0.0:0").await.unwrap();
@@ -117,7 +117,7 @@ async fn strangers_who_are_served_reach_no_service_of_this_machine() {
         assert!(delivered.len() == 6 && delivered.iter().all(|one| one.status.is_none()), "{delivered:?}");
         drop(served);
     }
-    // And whoever is elsewhere is served, by whatever name.
+    // Remote clients are served, under any name.
     let simulator = builder().build();
     let served = simulator.serve("0.0.0.0:0").await.unwrap();
     let Some(own) = own_address() else { return };
