@@ -52,7 +52,8 @@ impl Simulator {
     /// Call it inside a tokio runtime with I/O; a paused clock and real sockets do not go together.
     ///
     /// It accepts requests of programs on this machine. A request whose `Host` or `Origin` names another machine gets 403,
-    /// because a web page may have sent it. Containers may use the names `host.docker.internal` and `host.containers.internal`.
+    /// because a web page may have sent it. Containers may use the names `host.docker.internal` and `host.containers.internal`,
+    /// and programs whose connections are redirected here may keep `sandbox.safaricom.co.ke`.
     ///
     /// # Errors
     ///
@@ -243,7 +244,7 @@ async fn answer(simulator: Simulator, request: Request<Incoming>) -> Result<Resp
 
 /// A browser names the page's host in these headers. DNS rebinding can make that name resolve to this machine.
 fn is_local_program(parts: &Parts) -> bool {
-    let is_own = |url: &str| Url::parse(url).is_ok_and(|url| is_loopback(&url) || is_host_of_containers(&url));
+    let is_own = |url: &str| Url::parse(url).is_ok_and(|url| is_loopback(&url) || is_known_name(&url));
     let texts = |name| parts.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
     let authority = parts.uri.authority().map(Authority::as_str);
     texts(header::HOST).chain(authority).all(|host| is_own(&format!("http://{host}")))
@@ -251,9 +252,10 @@ fn is_local_program(parts: &Parts) -> bool {
         && texts(HeaderName::from_static("sec-fetch-site")).all(|site| site != "cross-site")
 }
 
-/// Containers use these names for the machine that they run on. They cannot be registered in public DNS.
-fn is_host_of_containers(url: &Url) -> bool {
-    matches!(url.host_str(), Some("host.docker.internal" | "host.containers.internal"))
+/// Containers use the first two names for the machine that they run on. Programs with a fixed base URL use the third, when
+/// their connections are redirected to the simulator. No web page of an attacker can have one of these names.
+fn is_known_name(url: &Url) -> bool {
+    matches!(url.host_str(), Some("host.docker.internal" | "host.containers.internal" | "sandbox.safaricom.co.ke"))
 }
 
 async fn read(mut body: Incoming) -> Result<Bytes, Cut> {

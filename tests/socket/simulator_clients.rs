@@ -43,6 +43,7 @@ async fn a_web_page_that_uses_dns_rebinding_is_refused() {
         "[::1]:80",
         "127.3.2.1",
         "host.docker.internal:8090",
+        "sandbox.safaricom.co.ke",
     ] {
         assert_eq!(status(&served, &format!("\r\nhost: {own}")).await, "200", "{own}");
         let origin = format!("\r\nhost: {own}\r\norigin: http://{own}");
@@ -56,6 +57,8 @@ async fn a_web_page_that_uses_dns_rebinding_is_refused() {
         "localhost.evil.example",
         "localhost.",
         "docker.internal",
+        "api.safaricom.co.ke",
+        "sandbox.safaricom.co.ke.evil.example",
         "127.0.0.1@evil.example",
         "evil.example#127.0.0.1",
         "0.0.0.0",
