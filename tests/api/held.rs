@@ -95,7 +95,7 @@ async fn a_call_that_has_little_time_waits_for_a_held_one_for_half_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_that_is_held_stops_nobody() {
+async fn a_refresh_that_is_held_blocks_no_other_call() {
     let scripted = scripted([answer(200, granted("first", 600)), late("slow")]);
     let client = scripted.client();
     client.warm_up().await.unwrap();
@@ -103,7 +103,7 @@ async fn a_refresh_that_is_held_stops_nobody() {
     let call = held(&client).await;
     client.send(&Read).await.unwrap();
     assert_eq!(scripted.token_requests().len(), 2);
-    // Half a minute later somebody else refreshes, while the first token lives; nobody has to wait for that.
+    // Half a minute later another call refreshes, while the first token lives. No call waits for that.
     sleep(Duration::from_secs(31)).await;
     let started = Instant::now();
     client.send(&Read).await.unwrap();

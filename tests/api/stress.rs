@@ -1,5 +1,5 @@
 //! Ten thousand calls on four threads and in two runtimes, each cut, held or awaited by chance: none fails that need not,
-//! nobody waits for ever, and nothing is left over. And as many waits, on four threads.
+//! none waits for ever, and no memory is kept. And as many waits, on four threads.
 
 use std::{
     future::{Future, IntoFuture},
@@ -92,7 +92,7 @@ struct Counts {
 
 /// A call that has all the time it wants succeeds.
 async fn succeeds(call: impl Future<Output = Result<()>>, counts: &Counts) {
-    timeout(Duration::from_secs(60), call).await.expect("nobody is forgotten").unwrap();
+    timeout(Duration::from_secs(60), call).await.expect("it is woken").unwrap();
     counts.done.fetch_add(1, Relaxed);
 }
 

@@ -86,7 +86,7 @@ fn runtimes_that_end_beside_it_take_no_payment_with_them() {
 }
 
 #[test]
-fn a_token_that_is_fetched_by_a_runtime_that_rests_or_ends_stops_nobody() {
+fn a_token_that_is_fetched_by_a_runtime_that_rests_or_ends_blocks_no_call() {
     for ends in [true, false] {
         let daraja = Daraja::start();
         let client = daraja.client();

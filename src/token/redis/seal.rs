@@ -47,7 +47,7 @@ impl Seal {
         [&nonce.as_ref()[..], &sealed].concat()
     }
 
-    /// The token and when it dies, if nobody else made this.
+    /// The token and its expiry, if this app sealed it.
     pub(super) fn open(&self, mut sealed: Vec<u8>) -> Option<(AccessToken, u64)> {
         let (nonce, rest) = sealed.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;

@@ -36,7 +36,7 @@ scenes! {
         a_fetch_that_fails_gives_its_claim_back
         callers_that_are_held_stop_no_other
         callers_that_are_held_stop_no_other_behind_a_store
-        a_refresh_that_is_held_stops_nobody
-        a_refresh_that_is_held_stops_nobody_behind_a_store
+        a_refresh_that_is_held_blocks_no_other_call
+        a_refresh_that_is_held_blocks_no_other_call_behind_a_store
     }
 }

@@ -87,7 +87,7 @@ impl Observed {
         }
     }
 
-    /// If nobody is slow: no turn is later than the others before it and this delay explain.
+    /// If no waiter is slow: a turn is late only by the turns before it and by this delay.
     fn check_delays(&self, delay: Duration) {
         let most = SPACING * MOST_TURNS + delay;
         let turns = self.turns();
@@ -97,7 +97,7 @@ impl Observed {
         }
     }
 
-    /// If nobody is slow: of those who wait, whoever is due first is first.
+    /// If no waiter is slow: the waiter that is due first gets the first turn.
     fn check_order(&self) {
         let turns = self.turns();
         for turn in turns.iter().filter(|_| is_prompt()) {
@@ -108,7 +108,7 @@ impl Observed {
         }
     }
 
-    /// Nobody is left in the queue: a turn that is due later waits for the spacing and for the pause only.
+    /// The queue is empty: a later turn waits for the spacing and for the pause only.
     async fn check_rest(&self) {
         calm();
         let last = self.turns().iter().map(|turn| after(turn.latest, SPACING)).max();

@@ -81,7 +81,7 @@ pub fn no_delivery_is_missed_and_each_is_forgotten_in_the_end() {
         assert!(matches!(finds(7), Some(Arrival::Callback(_))), "others that are listened to took its room");
         drop(kept);
         if is_small {
-            assert!(inbox.len() <= 2, "more than there is room for, and nobody listens");
+            assert!(inbox.len() <= 2, "more than the capacity, and no wait listens");
             inbox.hint(callback(8, Paid));
             inbox.deliver(&Reference(9), callback(9, Paid));
             assert!(matches!(finds(9), Some(Arrival::Callback(_))), "the newest is remembered");

@@ -192,12 +192,12 @@ async fn let_go(held: Vec<Held>, cache: &Arc<TokenCache>, daraja: &Arc<Daraja>) 
 }
 
 /// One call is held while it refreshes a token that is about to die, and others come until after it is dead.
-pub fn a_refresh_that_is_held_stops_nobody() {
+pub fn a_refresh_that_is_held_blocks_no_other_call() {
     explore(|| refresh(None));
 }
 
 /// The same with a store.
-pub fn a_refresh_that_is_held_stops_nobody_behind_a_store() {
+pub fn a_refresh_that_is_held_blocks_no_other_call_behind_a_store() {
     explore(|| refresh(Some(Shelf::default())));
 }
 

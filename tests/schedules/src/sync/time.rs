@@ -33,7 +33,8 @@ pub(crate) fn reset() {
     drop(CLOCK.take());
 }
 
-/// Goes to the next timer; false if there is none. No scheduling point: whoever decided that time moves must not be overtaken.
+/// Goes to the next timer; false if there is none. No scheduling point: no other task may run between the decision to move
+/// time and the move.
 pub(crate) fn advance() -> bool {
     let due = with_clock(|clock| {
         let (Instant(next), _) = *clock.timers.keys().next()?;
