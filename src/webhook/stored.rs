@@ -138,11 +138,8 @@ impl<'t> Scanner<'t> {
 
     fn close(&mut self) {
         self.end_value();
-        if let Some(Some(object)) = self.open.pop()
-            && object.names_secret
-        {
-            self.found.extend(object.values);
-        }
+        let named = self.open.pop().flatten().filter(|object| object.names_secret);
+        self.found.extend(named.into_iter().flat_map(|object| object.values));
     }
 
     fn skip_blanks(&mut self) {
