@@ -1,4 +1,5 @@
-//! What the modules whose interleavings are explored use; `tests/schedules` puts others in its place.
+//! Locks, notifications and time of the modules whose interleavings `tests/schedules` explores: there, another module takes
+//! this one's place.
 
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 

@@ -123,7 +123,7 @@ type LastFetch = Option<(u64, Result<Arc<Live>>)>;
 /// The right to fetch.
 struct Turn {
     last: OwnedMutexGuard<LastFetch>,
-    /// Somebody else may be at it still.
+    /// Another caller may still be fetching.
     is_beside: bool,
 }
 
@@ -157,7 +157,7 @@ impl TokenCache {
     /// The token, for a call with this much time left. One caller at a time runs `fetch`. `share` is the part of the time
     /// that may be spent on the store: 3 means a third. `None` means that no token of the store is used.
     pub(crate) async fn get(&self, left: Duration, share: Option<u32>, fetch: impl AsyncFetch) -> Result<Arc<Live>> {
-        // In this order: what ends between the two is found by either.
+        // In this order: a fetch that ends between the two reads is seen by one of them.
         let ended = self.read(|slot| slot.ended);
         let live = self.alive();
         let ends = after(Instant::now(), left);
@@ -318,8 +318,8 @@ impl TokenCache {
 
     /// Looks for another process's token for a while, then fetches all the same.
     async fn load_or_claim(&self, most: Duration) -> Claim {
-        // One process may die with its claim, another one fetches then; but a call must have time left for its own fetch,
-        // and those who wait for it must have more patience than it.
+        // A process may die with its claim, and another one fetches then. But a call must have time left for its own fetch, and
+        // the callers that wait for it wait longer than this.
         let patience = self.lease().saturating_mul(2).min(most);
         let asked = timeout(patience, async {
             loop {

@@ -318,8 +318,8 @@ mod tests {
     #[tokio::test]
     async fn a_loopback_address_is_called_without_a_proxy() {
         let served = Simulator::new().serve("127.0.0.1:0").await.unwrap();
-        let nobody = || ::reqwest::Proxy::all("http://127.0.0.1:9").unwrap();
-        let builder = served.client_builder().reqwest(move || ::reqwest::Client::builder().proxy(nobody()));
+        let closed = || ::reqwest::Proxy::all("http://127.0.0.1:9").unwrap();
+        let builder = served.client_builder().reqwest(move || ::reqwest::Client::builder().proxy(closed()));
         let client = builder.build().unwrap();
         client.warm_up().await.unwrap();
     }

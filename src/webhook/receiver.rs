@@ -85,7 +85,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// All headers of the request, of which only the two above are kept: for frameworks that give names and values. Each line
-    /// counts, those that are no text included: a framework that drops such lines before lets a client hide them.
+    /// counts, also one that is not UTF-8. If a framework drops such lines first, a client can hide an address.
     pub fn headers<N, V>(mut self, headers: impl IntoIterator<Item = (&'a N, &'a V)>) -> Self
     where
         N: AsRef<str> + ?Sized + 'a,

@@ -28,7 +28,7 @@ pub const SAFARICOM: [Ipv4Addr; 14] = [
     Ipv4Addr::new(196, 201, 214, 208),
 ];
 
-/// More hops than any delivery takes. What names more is not looked through.
+/// More hops than any delivery takes. A header that names more is refused.
 const MOST_HOPS: usize = 100;
 
 /// Which addresses deliveries are taken from.
@@ -137,7 +137,7 @@ impl Sources {
         if !contains(&self.proxies, peer) {
             return Some(peer);
         }
-        // What is no text is not looked into.
+        // A line that is not text is not read.
         if lines.iter().any(|line| std::str::from_utf8(line).is_err()) {
             return None;
         }
@@ -147,8 +147,8 @@ impl Sources {
         }
     }
 
-    /// The first stranger from the right. The first hop that cannot be read ends the search: what stands to its left may be
-    /// anybody's.
+    /// The first address from the right that is not a proxy of ours. A hop that cannot be read ends the search: a client can
+    /// write anything to its left.
     fn nearest_of_list(&self, lines: &[&[u8]]) -> Option<IpAddr> {
         let hops = lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
         for hop in hops.take(MOST_HOPS) {

@@ -1,4 +1,4 @@
-//! Answers, stores and headers of somebody who means harm: memory stays in proportion, and no call ends by them.
+//! Answers, stores and headers of an attacker: memory stays in proportion to their size, and no call fails because of them.
 
 use std::{
     hint::black_box,
@@ -210,7 +210,7 @@ impl Transport for Daraja {
     }
 }
 
-/// Into which somebody else writes: each time another token.
+/// A store into which an attacker writes: another token each time.
 struct Poisoned {
     tokens: Vec<String>,
     turn: AtomicUsize,
@@ -254,7 +254,7 @@ async fn malformed_tokens_of_a_store_are_not_sent() {
     }
 }
 
-/// Takes its time, says for a while that somebody else is fetching, then grants the claim and brings an old token after all.
+/// A slow store: it says for a while that another process is fetching, then grants the claim and returns an old token.
 struct Spiteful {
     holds: Duration,
     asked_at: Mutex<Option<Instant>>,
@@ -290,7 +290,7 @@ impl TokenStore for Spiteful {
     }
 }
 
-/// As Daraja: it takes no token but the one that it granted itself, and takes its time.
+/// A slow Daraja, which accepts only the token that it granted itself.
 #[derive(Clone)]
 struct Slow {
     grants: Duration,
@@ -334,9 +334,10 @@ async fn all_that_a_store_does_together_leaves_a_call_the_time_that_it_needs() {
     }
 }
 
-/// A caller that may not borrow any more fetches, while another one borrows: it gets its own, and its own is kept.
+/// A caller that may not use the store any more fetches, while another caller takes a token of the store: the first gets the
+/// token that it fetched, and that one is kept.
 #[tokio::test(start_paused = true)]
-async fn ones_own_token_is_not_thrown_away_for_a_borrowed_one() {
+async fn a_token_that_a_caller_fetched_is_not_replaced_by_one_of_the_store() {
     let daraja = Slow { grants: Duration::from_secs(9), answers: Duration::from_secs(2) };
     let store = Poisoned { tokens: (0..50).map(|number| format!("old-{number}")).collect(), turn: AtomicUsize::new(0) };
     let builder = Client::builder(daraja::Environment::Sandbox, daraja::Credentials::new("the key", "the secret"));
@@ -347,7 +348,7 @@ async fn ones_own_token_is_not_thrown_away_for_a_borrowed_one() {
     });
     // Two old tokens were refused, and it fetches, until 13 s have passed.
     sleep(Duration::from_secs(5)).await;
-    // This one loses patience a moment before that, and borrows.
+    // This one stops waiting a moment before that, and takes one of the store.
     let hurried = push().not_after(NotAfter::within(client.now(), Duration::from_secs(15)));
     let hurried = client.send(&hurried).await;
     first.await.unwrap().unwrap();

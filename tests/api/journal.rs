@@ -571,7 +571,7 @@ async fn no_secret_that_came_back_is_kept_whatever_it_came_in() {
     for (kind, body) in [
         (Unknown, r#"[{"SecurityCredential":"planted"}]"#),
         (Unknown, r#"{"CommandId":"x","Security\u0043redential":"planted"}"#),
-        // A push's password is the passkey in a coat: what else is in it stands beside it.
+        // A push's password reveals the passkey: the other parts of it stand beside it.
         (Unknown, r#"{"BusinessShortCode":"174379","Password":"planted","Timestamp":"20261128200000","Amount":"1"}"#),
         (
             Answer,

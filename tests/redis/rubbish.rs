@@ -157,7 +157,7 @@ async fn old_tokens_that_are_put_back_end_no_call() {
     }
 }
 
-/// What is put back after an hour is not even tried, however long Redis is told to keep it.
+/// A token that is put back after an hour is not sent, whatever time to live Redis has for it.
 #[tokio::test]
 async fn a_token_that_is_put_back_behind_its_end_is_not_tried() {
     if !is_here() {

@@ -114,7 +114,7 @@ pub fn odd_requests_open_nothing_and_end_nothing(program: &Path) {
         ("an encoded zero", format!("{path}%00").into_bytes()),
         ("a tab", format!("{path}\t").into_bytes()),
         ("a zero", format!("{path}\0").into_bytes()),
-        ("what is no text", [path.as_bytes(), b"\xff"].concat()),
+        ("a path that is not text", [path.as_bytes(), b"\xff"].concat()),
         ("an absolute URL without a path", b"http://shop.example".to_vec()),
         ("an absolute URL of another path", b"http://shop.example/x".to_vec()),
         ("a scheme that is none", format!("file://{path}").into_bytes()),
@@ -191,20 +191,20 @@ pub fn behind_a_proxy_only_the_nearest_stranger_counts(program: &Path) {
                 assert_silent(&answer, what);
             }
         }
-        // Rocket drops header lines that are no text before its recipe sees them, which its README says.
+        // Rocket drops header lines that are not UTF-8 before its recipe sees them: see its README.
         let dropped = if program.ends_with("recipe-rocket") { 200 } else { 403 };
         let true_one = line(own, &["196.201.214.200"]);
         for (what, more, status) in [
             ("an empty line", b"".as_slice(), 403),
-            ("a line that is no text", b"\xe9", dropped),
-            ("a stranger behind what is no text", b"\xff, 203.0.113.7", dropped),
+            ("a line that is not text", b"\xe9", dropped),
+            ("another address behind a line that is not text", b"\xff, 203.0.113.7", dropped),
         ] {
             let headers = [true_one.as_bytes(), own.as_bytes(), b": ", more, b"\r\n"].concat();
             let answer = deliver(recipe.address, &path, headers);
             assert_eq!(answer.status, status, "{header}: {what}: {answer:?}");
         }
         let one_line = [own.as_bytes(), b": 196.201.214.200, \xff, 203.0.113.7\r\n"].concat();
-        assert_refused(&deliver(recipe.address, &path, one_line), 403, "a line that is no text in its middle");
+        assert_refused(&deliver(recipe.address, &path, one_line), 403, "a line whose middle is not text");
         let doubled = format!("{}{}", line(own, &["203.0.113.7"]), true_one.replace('-', "_"));
         if own.contains('-') {
             assert_refused(&deliver(recipe.address, &path, doubled), 403, "a header with underscores");

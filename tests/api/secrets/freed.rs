@@ -91,6 +91,6 @@ fn settings_leave_no_secret_in_memory_that_was_given_back() {
         .args(["--exact", "secrets::freed::in_a_process_of_its_own", "--ignored"])
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&run.stdout);
-    assert!(run.status.success() && told.contains("1 passed"), "{told}{}", String::from_utf8_lossy(&run.stderr));
+    let printed = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && printed.contains("1 passed"), "{printed}{}", String::from_utf8_lossy(&run.stderr));
 }

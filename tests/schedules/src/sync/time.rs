@@ -104,7 +104,7 @@ pub(crate) fn timeout_at<F: Future>(ends: Instant, inner: F) -> Timeout<F> {
 }
 
 pub(crate) fn timeout<F: Future>(patience: Duration, inner: F) -> Timeout<F> {
-    timeout_at(Instant::now().checked_add(patience).expect("a time that can be told"), inner)
+    timeout_at(Instant::now().checked_add(patience).expect("a time that the clock reaches"), inner)
 }
 
 pub(crate) async fn sleep(pause: Duration) {

@@ -26,7 +26,7 @@ use shuttle::{
 use super::{one_in, setting};
 use crate::sync::{Instant, advance, reset, wait_for_timer};
 
-/// No scene takes that long: somebody waits for what does not come, and looks again and again.
+/// No scene takes that long: a task polls again and again for what does not come.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
 thread_local! {
