@@ -444,4 +444,33 @@ mod tests {
         }
         assert!(cache.was_refused(&newer) && !cache.was_refused(&older));
     }
+
+    /// A token of this name that was asked for so many seconds ago.
+    fn live(name: &str, age: u64, is_borrowed: bool) -> Live {
+        let asked_at = Instant::now().checked_sub(Duration::from_secs(age)).unwrap();
+        Live { is_borrowed, ..Live::new(AccessToken::new(name), LONGEST_LIFE, asked_at).unwrap() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_may_be_voided_does_not_replace_a_newer_one() {
+        tokio::time::advance(LONGEST_LIFE).await;
+        for (first, second, kept) in [
+            (live("fetched", 10, false), live("store", 0, true), "fetched"),
+            (live("store", 0, true), live("fetched", 10, false), "fetched"),
+            (live("later", 10, false), live("earlier", 20, false), "later"),
+            (live("earlier", 20, false), live("later", 10, false), "later"),
+            (live("dying", 3_590, false), live("store", 0, true), "store"),
+            (live("refused", 0, true), live("refused", 0, true), ""),
+        ] {
+            let key = TokenKey::new("https://sandbox.safaricom.co.ke", &Credentials::new("key", "secret"));
+            let cache = TokenCache::new(key, None, Duration::from_secs(10));
+            cache.forget(&AccessToken::new("refused"));
+            for brought in [first, second] {
+                let mut turn = cache.wait_for_turn(after(Instant::now(), Duration::from_secs(10))).await;
+                cache.settle(&mut turn, Ok(brought)).unwrap();
+            }
+            let live = cache.alive();
+            assert_eq!(live.as_ref().map_or("", |live| live.token.expose()), kept);
+        }
+    }
 }

@@ -335,7 +335,7 @@ async fn all_that_a_store_does_together_leaves_a_call_the_time_that_it_needs() {
 }
 
 /// A caller that may not use the store any more fetches, while another caller takes a token of the store: the first gets the
-/// token that it fetched, and that one is kept.
+/// token that it fetched.
 #[tokio::test(start_paused = true)]
 async fn a_token_that_a_caller_fetched_is_not_replaced_by_one_of_the_store() {
     let daraja = Slow { grants: Duration::from_secs(9), answers: Duration::from_secs(2) };
