@@ -200,6 +200,19 @@ fn the_standard_header_is_read_with_its_quotes_and_brackets() {
     }
 }
 
+#[test]
+fn a_header_with_more_than_a_hundred_addresses_is_refused() {
+    for (header, own, prefix) in
+        [(ProxyHeader::XForwardedFor, "x-forwarded-for", ""), (ProxyHeader::Forwarded, "forwarded", "for=")]
+    {
+        for (proxies, expected) in [(0, true), (99, true), (100, false), (1_000, false)] {
+            let hops = std::iter::once(SAFARICOM_S).chain(std::iter::repeat_n(PROXY, proxies));
+            let line = hops.map(|hop| format!("{prefix}{hop}")).collect::<Vec<_>>().join(",");
+            assert_eq!(admits(&behind(header), PROXY, &[(own, &line)]), expected, "{own}: {proxies} proxies");
+        }
+    }
+}
+
 /// Whom the application's other routes have to do with, whoever may deliver.
 #[test]
 fn the_client_of_a_request_is_told_by_the_same_rule_allowed_or_not() {
