@@ -1,10 +1,13 @@
 //! Account balance: what your short code's accounts hold. Daraja page: "Account Balance".
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::{
     Answer, ConversationId, Initiator, Kes, Operation, OriginatorConversationId, Remarks, Repeat, Result, ResultCode,
     ResultUrls, Rules, ShortCode, Timestamp,
+    code::{Unproven, Why},
     error::DecodeError,
     initiated::{Accepted, Asking, Envelope, Ids, InitiatorFields, RequestFailure},
     wire::Text,
@@ -64,6 +67,10 @@ impl Operation for AccountBalanceQuery {
         Repeat::Safe
     }
 
+    fn about(&self) -> Option<Cow<'_, str>> {
+        self.asking.about()
+    }
+
     fn check(&self, rules: &Rules) -> Result<()> {
         Ok(self.asking.check(rules)?)
     }
@@ -115,6 +122,8 @@ pub enum BalanceOutcome {
     Known(Balances),
     /// The question failed.
     Failed(RequestFailure),
+    /// A zero code without a readable account: it says nothing of the balances, and can be the answer to another request.
+    Unproven(Unproven),
 }
 
 /// The accounts of a short code.
@@ -202,9 +211,16 @@ impl AccountBalanceResult {
         (originator_conversation_id, conversation_id): Ids,
     ) -> Self {
         let outcome = if code.is_success() {
-            let text = envelope.text("AccountBalance").unwrap_or_default();
-            let accounts = text.split('&').filter_map(Account::read).collect();
-            BalanceOutcome::Known(Balances { accounts, as_of: envelope.timestamp("BOCompletedTime").given().flatten() })
+            let read = |text: &str| text.split('&').filter_map(Account::read).collect::<Vec<_>>();
+            let told = envelope.once("AccountBalance", read);
+            let why = if told.is_contradicted() { Why::Contradicted } else { Why::NoParameters };
+            match told.given().filter(|accounts| !accounts.is_empty()) {
+                Some(accounts) => {
+                    let as_of = envelope.timestamp("BOCompletedTime").given().flatten();
+                    BalanceOutcome::Known(Balances { accounts, as_of })
+                }
+                None => BalanceOutcome::Unproven(Unproven::new(code, envelope.description(), why)),
+            }
         } else {
             BalanceOutcome::Failed(RequestFailure::new(code, envelope.description()))
         };

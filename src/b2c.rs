@@ -4,12 +4,14 @@
 //! payment comes with the [`B2cResult`], once; [`TransactionStatusQuery`](crate::TransactionStatusQuery) asks for it. A
 //! [`Payout`](crate::Payout) holds what must be kept between sending and knowing.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Answer, Msisdn, Occasion, Operation, OriginatorConversationId, Remarks, Repeat, Result, Rules, Shillings,
     ShortCode, Timestamp,
-    error::{ApiError, Error},
+    error::{ApiError, Error, mask_id},
     initiated::{Accepted, Initiator, ResultUrls},
     operation::NotAfter,
     wire::Text,
@@ -237,6 +239,10 @@ impl Operation for B2cPayment {
         self.not_after
     }
 
+    fn about(&self) -> Option<Cow<'_, str>> {
+        Some(mask_id(self.order.id.as_str()).into())
+    }
+
     fn check(&self, rules: &Rules) -> Result<()> {
         rules.check_line(self.order.recipient)?;
         rules.limits().check_b2c(self.order.amount)?;
@@ -289,7 +295,7 @@ impl Operation for B2cPayment {
     fn fault(&self, refusal: ApiError) -> Result<B2cAccepted> {
         let is_ours = refusal.after_unknown() && self.repeat() == Repeat::Deduplicated;
         if refusal.is_duplicate() && is_ours {
-            tracing::info!("payment was accepted before");
+            tracing::info!(payout = mask_id(self.order.id.as_str()), "payout was accepted before");
             return Ok(B2cAccepted::AlreadyAccepted);
         }
         Err(Error::Api(refusal))

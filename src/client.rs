@@ -10,11 +10,11 @@ use tracing::Instrument;
 
 use crate::{
     Credentials, Environment, RetryPolicy, Rules, Timestamp,
-    clock::{Clock, after},
-    error::{ApiError, Error, Invalid, Result},
-    operation::{Answer, Hidden, NotAfter, Operation, Repeat},
+    clock::{Clock, Moment, after},
+    error::{ApiError, Error, Found, Invalid, RefusalKind, Result, TooLate},
+    operation::{Answer, Envelope, Hidden, NotAfter, Operation, Rate, Repeat},
     recent::Recent,
-    retry::{Class, Course, Failure, Fate, Time},
+    retry::{Course, Failure, Fate, Time},
     stk::QueryBudget,
     token::{Live, TokenBody, TokenCache},
     transport::{Transport, TransportError, TransportErrorKind},
@@ -27,6 +27,7 @@ use builder::Timeouts;
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("daraja-rust/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_PRODUCT: &str = "the app lacks this API product or this version of it, or its keys are of another environment: add the product on the portal";
 const TOKEN_PATH: &str = "/oauth/v1/generate?grant_type=client_credentials";
 
 /// A client of one Daraja environment as one app. Make one, clone it freely: clones share token and connections.
@@ -56,6 +57,13 @@ struct Inner {
     transport: Box<dyn Transport>,
     tokens: TokenCache,
     queries: QueryBudget,
+}
+
+/// Whether a call has its turn in the budget that it draws on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Due,
+    Taken,
 }
 
 impl Client {
@@ -109,20 +117,55 @@ impl Client {
     ///
     /// As for [`send`](Self::send).
     pub async fn send_with<O: Operation>(&self, operation: &O, policy: RetryPolicy) -> Result<O::Response> {
+        self.execute(operation, policy, Turn::Due).await
+    }
+
+    /// Executes a call, whose first try may have its turn in the budget already.
+    pub(crate) async fn execute<O: Operation>(
+        &self,
+        operation: &O,
+        policy: RetryPolicy,
+        turn: Turn,
+    ) -> Result<O::Response> {
         operation.check(&self.inner.rules)?;
         let uri = self.uri(operation.path())?;
         let mut course = self.course(operation.repeat(), operation.not_after(), policy, self.inner.timeouts.total);
-        let span = tracing::debug_span!("send", path = operation.path());
+        let span = tracing::info_span!("send", path = operation.path(), about = tracing::field::Empty);
+        if let Some(about) = if span.is_disabled() { None } else { operation.about() } {
+            span.record("about", &*about);
+        }
+        let is_query = operation.rate() == Rate::StkQueries;
+        let mut has_turn = !is_query || turn == Turn::Taken;
         async {
             loop {
-                match self.attempt(operation, &uri, &mut course).await {
+                let outcome = match if has_turn { Ok(()) } else { self.take_turn(&mut course).await } {
+                    Ok(()) => self.attempt(operation, &uri, &mut course).await,
+                    Err(late) => Err(late),
+                };
+                has_turn = !is_query;
+                match outcome {
                     Ok(response) => return Ok(response),
-                    Err(failure) => sleep(course.after(failure, self.inner.clock.moment())?).await,
+                    Err(failure) => {
+                        if is_query && failure.error.is_throttled() {
+                            self.inner.queries.slow_down(failure.error.retry_after());
+                        }
+                        let pause = course.after(failure, self.inner.clock.moment());
+                        let pause = pause.inspect_err(|error| warn_if_unknown(operation, error))?;
+                        sleep(pause).await;
+                    }
                 }
             }
         }
         .instrument(span)
         .await
+    }
+
+    /// Waits for a turn in the budget of queries, as long as the call may take.
+    async fn take_turn(&self, course: &mut Course) -> Result<(), Failure> {
+        let now = self.inner.clock.moment();
+        let left = course.time_left(now, Duration::ZERO).map_err(|late| course.too_late(late))?;
+        let turn = timeout_at(after(now.monotonic, left), self.inner.queries.turn(Instant::now())).await;
+        turn.map_err(|_| course.too_late(TooLate::Deadline))
     }
 
     fn course(&self, repeat: Repeat, not_after: Option<NotAfter>, policy: RetryPolicy, call: Duration) -> Course {
@@ -155,26 +198,31 @@ impl Client {
         live: &Live,
         course: &Course,
     ) -> Result<O::Response, Failure> {
-        let refusal = answer.refusal(|code| operation.is_accepted(code)).map_err(Failure::unclear)?;
+        let refusal =
+            answer.refusal(operation.envelope(), |code| operation.is_accepted(code)).map_err(Failure::unclear)?;
         let Some(refusal) = refusal else {
             return operation.decode(answer).map_err(Failure::unclear);
         };
         let refusal = refusal.with_after_unknown(course.is_unknown());
-        let class = refusal.class();
-        tracing::debug!(status = answer.status().as_u16(), code = ?refusal.code(), ?class, "refused");
-        match class {
-            Class::TokenRefused => {
+        let kind = refusal.kind();
+        tracing::debug!(status = answer.status().as_u16(), code = ?refusal.code(), ?kind, "refused");
+        match kind {
+            RefusalKind::TokenRefused if refusal.lacks_product() && !self.inner.tokens.may_renew(live) => {
+                let refusal = refusal.with_hint(NO_PRODUCT);
+                return Err(Failure::new(Fate::Answered(RefusalKind::Refused), refusal));
+            }
+            RefusalKind::TokenRefused => {
                 self.inner.tokens.forget(&live.token);
                 if live.is_borrowed {
                     return Err(Failure::new(Fate::OldToken, refusal));
                 }
             }
-            Class::Throttled => {}
-            Class::Refused | Class::Unclear => {
-                return operation.fault(refusal).map_err(|error| Failure::new(Fate::Answered(class), error));
+            RefusalKind::Throttled => {}
+            RefusalKind::Refused | RefusalKind::Unclear => {
+                return operation.fault(refusal).map_err(|error| Failure::new(Fate::Answered(kind), error));
             }
         }
-        Err(Failure::new(Fate::Answered(class), refusal))
+        Err(Failure::new(Fate::Answered(kind), refusal))
     }
 
     /// Sends one request once, within the time of one attempt and of the whole call, if it may leave now.
@@ -295,11 +343,15 @@ impl Client {
     /// The time of day as this client stamps its requests.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.inner.clock.moment().timestamp()
+        self.moment().timestamp()
     }
 
     pub(crate) fn policy(&self) -> &RetryPolicy {
         &self.inner.policy
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        self.inner.clock.moment()
     }
 
     pub(crate) fn queries(&self) -> &QueryBudget {
@@ -318,18 +370,30 @@ impl std::fmt::Debug for Inner {
     }
 }
 
+/// The one event for an error that is returned: money may have moved, and a log without it would not say so.
+fn warn_if_unknown<O: Operation>(operation: &O, error: &Error) {
+    if let Error::Unknown(cause) = error {
+        let (path, about) = (operation.path(), operation.about());
+        tracing::warn!(path, about = about.as_deref(), error = %cause, "outcome unknown: the call may have been carried out");
+    }
+}
+
 fn read_token(answer: &Answer, asked_at: Instant) -> Result<Live, Failure> {
     const HINT: &str = "check MPESA_CONSUMER_KEY and MPESA_CONSUMER_SECRET, and that they belong to this environment";
     // Wrong credentials are said to be refused with an empty body at times.
-    let says_no = matches!(answer.status(), StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
-    if says_no && answer.text().is_empty() {
-        let refusal = ApiError::new(answer.status(), None, "").with_hint(HINT);
-        return Err(Failure::new(Fate::Answered(Class::Refused), refusal));
+    if answer.status() == StatusCode::BAD_REQUEST && answer.text().is_empty() {
+        let refusal = ApiError::new(answer.status(), Found::Empty, None, "", false).with_hint(HINT);
+        return Err(Failure::new(Fate::Answered(RefusalKind::Refused), refusal));
     }
-    if let Some(refusal) = answer.refusal(|_| true).map_err(Failure::unclear)? {
-        let class = refusal.class();
-        let refusal = if class == Class::Refused { refusal.with_hint(HINT) } else { refusal };
-        return Err(Failure::new(Fate::Answered(class), refusal));
+    if let Some(refusal) = answer.refusal(Envelope::Standard, |_| true).map_err(Failure::unclear)? {
+        // There is no token that could be refused.
+        let is_final = matches!(refusal.kind(), RefusalKind::Refused | RefusalKind::TokenRefused);
+        let (kind, refusal) = if is_final {
+            (RefusalKind::Refused, refusal.with_hint_unless_named(HINT))
+        } else {
+            (refusal.kind(), refusal)
+        };
+        return Err(Failure::new(Fate::Answered(kind), refusal));
     }
     let body: TokenBody<'_> = answer.json().map_err(Failure::unclear)?;
     Live::from_body(body, asked_at).ok_or_else(|| Failure::unclear(answer.unreadable("holds no access token")))

@@ -112,8 +112,8 @@ impl Moment {
     }
 }
 
-/// How far the two clocks may disagree about a time that has passed.
-const TOLERANCE: Duration = Duration::from_secs(60);
+/// How far two clocks may disagree: those of one machine about a time that has passed, and those of two machines.
+pub(crate) const TOLERANCE: Duration = Duration::from_secs(60);
 
 /// The moment that is this long after a start; a year counts as for ever.
 pub(crate) fn after(start: Instant, pause: Duration) -> Instant {

@@ -5,11 +5,11 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::wire::read_number_or_text;
+use crate::wire::{read_number_or_text, whole};
 
 mod why;
 
-pub use why::Why;
+pub use why::{Unproven, Why};
 
 /// The outcome of a payment or request, as callbacks, results and queries report it.
 ///
@@ -30,6 +30,7 @@ pub struct ResultCode(Repr);
 enum Repr {
     Number(u64),
     /// What is not a plain decimal number. `"00"` and `"0.0"` are text: nothing that only looks like zero is a success.
+    /// Any other number with a fraction of zero, such as `1032.0`, is that number.
     Text(Box<str>),
 }
 
@@ -91,8 +92,10 @@ impl ResultCode {
 impl From<&str> for ResultCode {
     fn from(text: &str) -> Self {
         let text = text.trim();
-        let plain = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
-        match text.parse() {
+        // Only a plain zero is a success: `0.0` is none.
+        let digits = whole(text).filter(|digits| !digits.starts_with('0')).unwrap_or(text);
+        let plain = digits == "0" || (!digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()));
+        match digits.parse() {
             Ok(number) if plain => Self(Repr::Number(number)),
             _ => Self(Repr::Text(text.chars().take(64).collect::<String>().trim_end().into())),
         }
@@ -215,6 +218,8 @@ pub enum Advice {
     /// It is not proved that nothing was paid: look again after this pause, and start a new payment only if this one is
     /// still not paid.
     RetryAfter(Duration),
+    /// A question failed: ask it again after this pause. This says nothing about the payment, so it never permits a new one.
+    AskAgainAfter(Duration),
     /// The same request will fail again until your settings, products or accounts are put right.
     FixConfiguration,
     /// The customer, or the one who is paid, has to do something first, such as topping up or unlocking the PIN.
@@ -230,6 +235,9 @@ impl fmt::Display for Advice {
             Self::RetryNow => f.write_str("nothing was paid: a new payment may be started now"),
             Self::RetryAfter(pause) => {
                 write!(f, "if it is still not paid after {} s, a new payment may be started", pause.as_secs())
+            }
+            Self::AskAgainAfter(pause) => {
+                write!(f, "ask again after {} s; this says nothing about the payment", pause.as_secs())
             }
             Self::FixConfiguration => f.write_str("put settings, products or accounts right before asking again"),
             Self::AskCustomer => f.write_str("the customer has to do something first"),
@@ -249,6 +257,12 @@ mod tests {
         }
         for json in ["0.0", "-0", "\"00\"", "\"0.0\"", "\"+0\"", "\"O\"", "\"0x0\"", "-1", "1"] {
             assert!(!serde_json::from_str::<ResultCode>(json).unwrap().is_success(), "{json}");
+        }
+        for json in ["1032.0", "\"1032.0\"", "1032.00", "\"1032.000\"", "1.032e3"] {
+            assert_eq!(serde_json::from_str::<ResultCode>(json).unwrap(), ResultCode::CANCELLED, "{json}");
+        }
+        for json in ["1032.5", "\"1032.5\"", "\"1032.\"", "\".0\"", "\"01032.0\"", "-1032.0"] {
+            assert_eq!(serde_json::from_str::<ResultCode>(json).unwrap().as_number(), None, "{json}");
         }
         for json in ["null", "true", "\"\"", "{}", "[0]"] {
             assert!(serde_json::from_str::<ResultCode>(json).is_err(), "{json}");

@@ -1,6 +1,6 @@
 //! Where to call, and as whom: [`Environment`] and [`Credentials`].
 
-use std::fmt;
+use std::{fmt, net::Ipv4Addr};
 
 use url::{Host, Url};
 
@@ -68,6 +68,9 @@ impl Environment {
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(invalid("it must hold no query and no fragment"));
+        }
+        if let Some(reason) = no_base(&url) {
+            return Err(invalid(reason));
         }
         // A host name with a dot at its end is the same host.
         if let Some(host) = url.host_str().and_then(|host| host.strip_suffix('.')).map(str::to_owned) {
@@ -140,6 +143,53 @@ pub(crate) struct WithoutPath<'u>(pub(crate) &'u Url);
 impl fmt::Debug for WithoutPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/…", self.0.origin().ascii_serialization())
+    }
+}
+
+/// The hosts of web pages for people. APIs are elsewhere.
+const PORTALS: [&str; 3] = ["developer.safaricom.co.ke", "daraja.safaricom.co.ke", "org.ke.m-pesa.com"];
+
+/// What stands behind `/mpesa/` in the paths of APIs.
+const APIS: [&str; 9] =
+    ["stkpush", "stkpushquery", "b2c", "b2b", "c2b", "transactionstatus", "accountbalance", "reversal", "qrcode"];
+
+/// Why a base URL cannot be one of an API.
+fn no_base(url: &Url) -> Option<&'static str> {
+    if url.host_str().is_some_and(|host| PORTALS.contains(&host)) {
+        return Some(
+            "this host is a portal for people: APIs are at https://sandbox.safaricom.co.ke and https://api.safaricom.co.ke",
+        );
+    }
+    let segments: Vec<&str> = url.path_segments().into_iter().flatten().collect();
+    let is_safaricom = matches!(url.host_str(), Some("sandbox.safaricom.co.ke" | "api.safaricom.co.ke"));
+    let is_version = |segment: &str| matches!(segment, "v1" | "v2" | "v3");
+    // A gateway may have `mpesa` or a version in its prefix.
+    let is_api = segments.windows(3).any(|parts| match parts {
+        ["oauth", version, "generate"] => is_version(version),
+        ["mpesa", api, version] => APIS.contains(api) && is_version(version),
+        _ => false,
+    });
+    let has_path = url.path() != "/";
+    (is_api || (is_safaricom && has_path))
+        .then_some("it ends in the path of an API, which is added to it: leave the path out")
+}
+
+/// Whether a URL's host can be reached from this machine or its network only.
+pub(crate) fn is_private(url: &Url) -> bool {
+    let is_private_v4 = |address: Ipv4Addr| address.is_private() || address.is_link_local() || address.is_unspecified();
+    match url.host() {
+        _ if is_loopback(url) => true,
+        Some(Host::Ipv4(address)) => is_private_v4(address),
+        Some(Host::Ipv6(address)) => {
+            let is_local = matches!(address.segments()[0], 0xfc00..=0xfdff | 0xfe80..=0xfebf);
+            is_local || address.is_unspecified() || address.to_ipv4_mapped().is_some_and(is_private_v4)
+        }
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            let ends = [".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test"];
+            !name.contains('.') || ends.iter().any(|end| name.ends_with(end))
+        }
+        None => false,
     }
 }
 

@@ -4,14 +4,18 @@
 //! The answer to the request, [`Accepted`], says that it was taken, whatever the password: what became of it is posted
 //! to one of the two [`ResultUrls`], once, seconds or minutes later.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{
-    Answer, ConversationId, OriginatorConversationId, Result, Rules, callback_url, config::WithoutPath, error::Invalid,
-    security::SecurityCredential, wire::Text,
+    Answer, ConversationId, OriginatorConversationId, Result, Rules, callback_url,
+    config::WithoutPath,
+    error::{Invalid, mask_id},
+    security::SecurityCredential,
+    webhook::shown_reference,
+    wire::Text,
 };
 
 mod envelope;
@@ -119,6 +123,10 @@ impl ResultUrls {
     pub(crate) fn check(&self, rules: &Rules) -> Result<(), Invalid> {
         callback_url::check("result URL", &self.result, rules)?;
         callback_url::check("timeout URL", &self.timeout, rules)?;
+        self.check_apart()
+    }
+
+    pub(crate) fn check_apart(&self) -> Result<(), Invalid> {
         if self.result == self.timeout {
             let reason = "it is the result URL as well: a notice of a timeout would be read as a result, code and all";
             return Err(Invalid::new("timeout URL", reason));
@@ -175,7 +183,11 @@ impl Accepted {
             originator_conversation_id: body.originator_conversation_id.as_str().parse().ok(),
             is_repeat: answer.after_unknown(),
         };
-        tracing::info!(conversation_id = ?accepted.conversation_id, "request accepted");
+        tracing::info!(
+            originator_conversation_id = accepted.originator_conversation_id.as_ref().map(|id| mask_id(id.as_str())),
+            conversation_id = accepted.conversation_id.as_ref().map(|id| mask_id(id.as_str())),
+            "request accepted"
+        );
         Ok(accepted)
     }
 }
@@ -224,6 +236,11 @@ pub(crate) struct Asking {
 impl Asking {
     pub(crate) fn new(initiator: &Initiator, urls: ResultUrls) -> Self {
         Self { initiator: initiator.clone(), urls, remarks: None }
+    }
+
+    /// The reference of the result's URL.
+    pub(crate) fn about(&self) -> Option<Cow<'_, str>> {
+        shown_reference(&self.urls.result).map(Cow::Owned)
     }
 
     pub(crate) fn check(&self, rules: &Rules) -> Result<(), Invalid> {

@@ -9,12 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Environment, Limits, Result, Timestamp,
     code::ErrorCode,
-    error::{ApiError, DecodeError, Error},
+    error::{ApiError, DecodeError, Error, Found, holds_acceptance},
     retry::retry_after,
     secret::ConsumerSecret,
     token::Live,
     wire::{Head, MalformedJson},
 };
+
+/// The portal, or a proxy's page for logging in, answered in Daraja's place.
+const WEB_PAGE: &str = "is a web page, not an answer of an API: check MPESA_BASE_URL";
 
 mod not_after;
 
@@ -87,6 +90,11 @@ pub trait Operation: Sync {
     /// What may happen after a failure. When in doubt: [`Repeat::Never`].
     fn repeat(&self) -> Repeat;
 
+    /// Which budget of the client it draws on: [`Rate::Unlimited`], unless it is overridden.
+    fn rate(&self) -> Rate {
+        Rate::Unlimited
+    }
+
     /// Until when it may leave. `None`, unless it is overridden: as long as the [`timeout`] of a call allows, and what is
     /// [`Deduplicated`](Repeat::Deduplicated) not again later than ten minutes after the first try that may have been
     /// carried out.
@@ -96,6 +104,12 @@ pub trait Operation: Sync {
     ///
     /// [`timeout`]: crate::client::ClientBuilder::timeout
     fn not_after(&self) -> Option<NotAfter> {
+        None
+    }
+
+    /// What it is about, for the span and the log lines of the call: an id by which a payment can be found, such as an
+    /// attempt's reference. No secret and no full phone number. `None`, unless it is overridden.
+    fn about(&self) -> Option<Cow<'_, str>> {
         None
     }
 
@@ -114,6 +128,11 @@ pub trait Operation: Sync {
     /// Whether a `ResponseCode` says that the call was accepted. All zeros do by default; some APIs say `1000` or `200`.
     fn is_accepted(&self, response_code: &str) -> bool {
         !response_code.is_empty() && response_code.bytes().all(|byte| byte == b'0')
+    }
+
+    /// In which shape this API refuses: Daraja's usual one, unless it says otherwise.
+    fn envelope(&self) -> Envelope {
+        Envelope::Standard
     }
 
     /// Reads a success: the status is 2xx, there is no error code, and the `ResponseCode`, if any, is accepted.
@@ -145,6 +164,30 @@ pub enum Repeat {
     Deduplicated,
     /// The call moves money or rings a phone: after an unclear attempt, stop and say that the outcome is unknown.
     Never,
+}
+
+/// In which shape an API refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Envelope {
+    /// By `errorCode` or `ResponseCode`. A code under any other name proves nothing: a proxy may have written it.
+    Standard,
+    /// By a code that only this API has, such as `responseCode` in Ratiba, `rescode` in Bill Manager, or the one in a
+    /// `header` in Bonga. With HTTP 400, 401, 403, 404, 405, 410, 415 or 422 it is a refusal, unless it is the code of a
+    /// success, of a timeout or of a conflict.
+    Own,
+}
+
+/// Which budget of the client a call draws on. Daraja counts the calls of an app, and refuses those that come too fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rate {
+    /// None: no limit is known.
+    Unlimited,
+    /// That of all STK queries of the client and its clones: one each
+    /// [`query_spacing`](crate::client::ClientBuilder::query_spacing), for each try. A call that gets no turn within its
+    /// [`timeout`](crate::client::ClientBuilder::timeout) fails with [`Error::TooLate`], and nothing was sent.
+    StkQueries,
 }
 
 /// What requests are checked against before anything is sent: the environment and the limits, as data.
@@ -320,30 +363,70 @@ impl Answer {
 
     /// Finds the refusal in an answer, in the one order that works with Daraja: an `errorCode` in whatever status, a
     /// gateway's fault, a SOAP envelope, a `ResponseCode` that is not a success, a status that is not 2xx.
-    pub(crate) fn refusal(&self, accepted: impl Fn(&str) -> bool) -> Result<Option<ApiError>, DecodeError> {
-        let head = match Head::parse(self.document()) {
+    pub(crate) fn refusal(
+        &self,
+        envelope: Envelope,
+        accepted: impl Fn(&str) -> bool,
+    ) -> Result<Option<ApiError>, DecodeError> {
+        let document = self.document();
+        let head = match Head::parse(document) {
             Ok(head) => head,
-            Err(_) if self.status == StatusCode::TOO_MANY_REQUESTS => Head::default(),
-            Err(_) if std::str::from_utf8(&self.body).is_err() => return Err(self.unreadable("is not UTF-8")),
-            Err(error) => return Err(self.unreadable(error)),
+            // A throttle needs no text.
+            Err(_) if self.status != StatusCode::TOO_MANY_REQUESTS && std::str::from_utf8(&self.body).is_err() => {
+                return Err(self.unreadable("is not UTF-8"));
+            }
+            Err(error) => {
+                let is_page = document.starts_with('<') && self.is_of_no_gateway();
+                let unreadable = || if is_page { self.unreadable(WEB_PAGE) } else { self.unreadable(error) };
+                return self.refusal_without_json(document).map(Some).ok_or_else(unreadable);
+            }
         };
-        let refusal = |code: Option<&str>, message: &str| {
+        let is_success_code = head.response_code.as_deref().is_some_and(&accepted);
+        let refusal = |found, code: Option<&str>, message: &str| {
             let code = code.map(|code| ErrorCode::from(&*self.hidden.cut_out(code)));
             let id = head.request_id.as_deref().map(|id| self.hidden.cut_out(id));
-            let error = ApiError::new(self.status, code, &self.hidden.blank(message));
+            let message = self.hidden.blank(message);
+            let is_acceptance = is_success_code || holds_acceptance(document);
+            let error = ApiError::new(self.status, found, code, &message, is_acceptance);
             Some(error.with_request_id(id.as_deref()).with_retry_after(retry_after(&self.headers)))
         };
         Ok(if let Some(code) = head.error_code.as_deref() {
-            refusal(Some(code), head.message())
+            refusal(Found::Error, Some(code), &head.message())
         } else if let Some((code, message)) = head.fault() {
-            refusal(code.as_deref(), &message)
+            refusal(Found::Fault, code.as_deref(), &message)
         } else if let Some(code) = head.response_code.as_deref().filter(|code| !accepted(code)) {
-            refusal(Some(code), head.message())
-        } else if !self.status.is_success() {
-            refusal(None, head.message())
-        } else {
+            refusal(Found::Error, Some(code), &head.message())
+        } else if self.status.is_success() {
             None
+        } else if let Some(code) = head.own_code().filter(|_| envelope == Envelope::Own) {
+            refusal(Found::OwnCode, Some(&code), &head.message())
+        } else {
+            refusal(Found::Error, None, &head.message())
         })
+    }
+
+    /// Whether a web page with this status comes from another host than Daraja's gateway.
+    fn is_of_no_gateway(&self) -> bool {
+        let status = self.status;
+        status.is_success() || status.is_redirection() || matches!(status.as_u16(), 404 | 405)
+    }
+
+    /// The refusals that Daraja and its gateway answer without JSON: a throttle, a refused token, and an address that leads to
+    /// no API.
+    fn refusal_without_json(&self, document: &str) -> Option<ApiError> {
+        // It may be an acceptance that is cut short.
+        let is_json = document.starts_with(['{', '[']);
+        let found = if document.is_empty() { Found::Empty } else { Found::Text };
+        let is_refusal = match self.status {
+            StatusCode::TOO_MANY_REQUESTS => true,
+            StatusCode::UNAUTHORIZED => !is_json,
+            StatusCode::NOT_FOUND => found == Found::Empty,
+            _ => false,
+        };
+        let words = if document.starts_with('<') || is_json { "" } else { document };
+        let is_acceptance = holds_acceptance(&String::from_utf8_lossy(&self.body));
+        let refusal = ApiError::new(self.status, found, None, &self.hidden.blank(words), is_acceptance);
+        is_refusal.then(|| refusal.with_retry_after(retry_after(&self.headers)))
     }
 }
 

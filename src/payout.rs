@@ -8,6 +8,7 @@ use crate::{
     ConversationId, Initiator, Msisdn, OriginatorConversationId, Repeat, Result, ResultUrls, Shillings, ShortCode,
     Timestamp, TransactionStatusQuery,
     b2c::{B2cPayment, Order},
+    code::Unproven,
     error::Invalid,
     operation::NotAfter,
     retry::REMEMBERED,
@@ -118,6 +119,8 @@ pub struct Payout {
     asked_by: Option<OriginatorConversationId>,
     #[serde(default)]
     unplaced: Vec<Unplaced>,
+    #[serde(default)]
+    last_unproven: Option<Unproven>,
     /// When the next step is due.
     due: Option<Timestamp>,
     /// How often it was sent in vain, and how often Daraja was asked.
@@ -152,6 +155,7 @@ impl Payout {
             question: None,
             asked_by: None,
             unplaced: Vec::new(),
+            last_unproven: None,
             due: None,
             sends: 0,
             asks: 0,
@@ -216,6 +220,13 @@ impl Payout {
     #[must_use]
     pub fn unplaced(&self) -> &[Unplaced] {
         &self.unplaced
+    }
+
+    /// What Daraja last said that settles nothing, such as a result with a code that is not known to be final, or the failure
+    /// of the last question about it: code, words and why. Show it to the person who looks at a payout that stays unknown.
+    #[must_use]
+    pub fn last_unproven(&self) -> Option<&Unproven> {
+        self.last_unproven.as_ref()
     }
 
     /// The question that [`NextStep::AskStatus`] means; `None` if no id is known to ask by.

@@ -6,12 +6,11 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 
 use crate::{
     clock::Moment,
-    code::ErrorCode,
-    error::{Error, TooLate},
+    error::{Error, RefusalKind, TooLate},
     operation::{NotAfter, Repeat},
 };
 
@@ -77,95 +76,6 @@ const MOST_OLD_TOKENS: u8 = 2;
 /// A push takes a second or two to be answered.
 const LEAST_ATTEMPT: Duration = Duration::from_secs(5);
 
-/// What a refusal proves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// The gateway refused the access token; the call was not carried out.
-    TokenRefused,
-    /// The gateway asked to slow down; the call was not carried out.
-    Throttled,
-    /// Refused by name; the call was not carried out and will not be.
-    Refused,
-    /// Nothing is proved.
-    Unclear,
-}
-
-/// A refused token is answered with one of these, each in its own HTTP status. 404 is one of them.
-const TOKEN_CODES: [&str; 6] = ["400.002.01", "400.003.01", "401.001", "401.002.01", "401.003.01", "404.001.03"];
-
-/// These two codes also mean that the system is busy, of which nothing is known: only the words tell.
-const THROTTLE_CODES: [&str; 4] = ["500.003.02", "500.002.02", "500.003.03", "500.002.03"];
-
-/// A refusal that is known by its words: Daraja uses one code for many things, most of which say nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NamedRefusal {
-    WrongCredentials,
-    NoMerchant,
-    SubscriberBusy,
-    /// The id was used before. It is not asked about again: the answer to that would look as if it had been our repeat.
-    DuplicateId,
-}
-
-const NAMED_REFUSALS: [(&str, &str, NamedRefusal); 3] = [
-    ("500.001.1001", "wrong credentials", NamedRefusal::WrongCredentials),
-    ("500.001.1001", "merchant does not exist", NamedRefusal::NoMerchant),
-    ("500.001.1001", "unable to lock subscriber", NamedRefusal::SubscriberBusy),
-];
-
-/// These words mean the same under any code, and under none. The second spelling is Daraja's own in its answers.
-const DUPLICATE: [&str; 2] = ["duplicateoriginatorconversationid", "duplicateoriginatorcoversationid"];
-
-impl NamedRefusal {
-    pub(crate) fn of(code: &str, message: &str) -> Option<Self> {
-        if is_duplicate(message) {
-            return Some(Self::DuplicateId);
-        }
-        let words = message.trim().trim_start_matches("[MerchantValidate] - ");
-        let begins = |text: &str| words.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text));
-        NAMED_REFUSALS.iter().find(|(named, text, _)| *named == code && begins(text)).map(|(.., refusal)| *refusal)
-    }
-}
-
-impl Class {
-    pub(crate) fn of(status: StatusCode, code: Option<&ErrorCode>, message: &str) -> Self {
-        let is_refusal = is_refusal(status.as_u16()) && code.and_then(ErrorCode::group).is_some_and(is_refusal);
-        let code = code.map(ErrorCode::as_str).unwrap_or_default();
-        let named = NamedRefusal::of(code, message);
-        if named == Some(NamedRefusal::DuplicateId) {
-            Self::Refused
-        } else if TOKEN_CODES.contains(&code) && matches!(status.as_u16(), 400 | 401 | 404) {
-            Self::TokenRefused
-        } else if status == StatusCode::TOO_MANY_REQUESTS || is_throttle(code, message) {
-            Self::Throttled
-        } else if is_refusal || named.is_some() {
-            Self::Refused
-        } else {
-            Self::Unclear
-        }
-    }
-}
-
-/// Whether an HTTP status, or the group of a code, says that the request was not carried out. A timeout (408) and a conflict
-/// (409) do not: the request, or an earlier one like it, may be under way.
-fn is_refusal(number: u16) -> bool {
-    (400..500).contains(&number) && !matches!(number, 408 | 409)
-}
-
-fn is_duplicate(message: &str) -> bool {
-    let letters: String = message.chars().filter(char::is_ascii_alphabetic).collect();
-    DUPLICATE.iter().any(|words| contains_ignoring_case(&letters, words))
-}
-
-fn is_throttle(code: &str, message: &str) -> bool {
-    let says = |words: &str| contains_ignoring_case(message, words);
-    let by_words = says("spike arrest") || says("quota violation");
-    code.starts_with("policies.ratelimit.") || (THROTTLE_CODES.contains(&code) && by_words)
-}
-
-fn contains_ignoring_case(text: &str, words: &str) -> bool {
-    text.as_bytes().windows(words.len()).any(|window| window.eq_ignore_ascii_case(words.as_bytes()))
-}
-
 /// What one failed attempt proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -173,8 +83,8 @@ pub(crate) enum Fate {
     NotTried,
     /// No connection: the call was not sent.
     NotSent,
-    /// The answer was a refusal of this class.
-    Answered(Class),
+    /// The answer was a refusal of this kind.
+    Answered(RefusalKind),
     /// The token was refused, and another process had left it in the store: it may have been replaced since.
     OldToken,
 }
@@ -193,7 +103,7 @@ impl Failure {
 
     /// Nothing is proved about this attempt.
     pub(crate) fn unclear(error: impl Into<Error>) -> Self {
-        Self::new(Fate::Answered(Class::Unclear), error)
+        Self::new(Fate::Answered(RefusalKind::Unclear), error)
     }
 }
 
@@ -208,12 +118,11 @@ enum Verdict {
 /// The table of the whole crate: a payment is repeated only if it provably was not carried out.
 fn verdict(fate: Fate, repeat: Repeat) -> Verdict {
     match (fate, repeat) {
-        (Fate::NotSent | Fate::Answered(Class::Throttled), _)
-        | (Fate::Answered(Class::Unclear), Repeat::Safe | Repeat::Deduplicated) => Verdict::Repeat,
-        (Fate::Answered(Class::TokenRefused) | Fate::OldToken, _) => Verdict::Renew,
-        (Fate::NotTried | Fate::Answered(Class::Refused), _) | (Fate::Answered(Class::Unclear), Repeat::Never) => {
-            Verdict::Stop
-        }
+        (Fate::NotSent | Fate::Answered(RefusalKind::Throttled), _)
+        | (Fate::Answered(RefusalKind::Unclear), Repeat::Safe | Repeat::Deduplicated) => Verdict::Repeat,
+        (Fate::Answered(RefusalKind::TokenRefused) | Fate::OldToken, _) => Verdict::Renew,
+        (Fate::NotTried | Fate::Answered(RefusalKind::Refused), _)
+        | (Fate::Answered(RefusalKind::Unclear), Repeat::Never) => Verdict::Stop,
     }
 }
 
@@ -352,12 +261,12 @@ impl Course {
     pub(crate) fn after(&mut self, failure: Failure, now: Moment) -> Result<Duration, Error> {
         let Failure { fate, error } = failure;
         let error = match error {
-            Error::Api(error) if self.renewals > 0 && fate == Fate::Answered(Class::TokenRefused) => {
+            Error::Api(error) if self.renewals > 0 && fate == Fate::Answered(RefusalKind::TokenRefused) => {
                 Error::Api(error.with_hint(REFUSED_AGAIN))
             }
             other => other,
         };
-        let unclear = fate == Fate::Answered(Class::Unclear);
+        let unclear = fate == Fate::Answered(RefusalKind::Unclear);
         if unclear && self.repeat != Repeat::Safe {
             self.unknown_since.get_or_insert(self.began);
         }

@@ -1,6 +1,6 @@
 //! Reversal: give back money that came in. Daraja page: "Reversals".
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::{
     ReceiptNumber, Remarks, Repeat, Result, ResultCode, ResultUrls, Rules, Shillings, ShortCode, Timestamp,
     account_balance::Account,
     code::Why,
-    error::{DecodeError, Invalid, redact},
+    error::{DecodeError, Invalid, mask, redact},
     initiated::{Accepted, Asking, Envelope, Ids, InitiatorFields},
     operation::NotAfter,
     transaction_status::charge,
@@ -113,6 +113,10 @@ impl Operation for Reversal {
 
     fn not_after(&self) -> Option<NotAfter> {
         self.not_after
+    }
+
+    fn about(&self) -> Option<Cow<'_, str>> {
+        Some(mask(self.receipt.as_str()).into())
     }
 
     fn check(&self, rules: &Rules) -> Result<()> {
@@ -363,16 +367,16 @@ fn conclude(envelope: &Envelope<'_>, code: ResultCode) -> ReversalOutcome {
         || own == Told::Contradicted
         || amount.is_contradicted()
         || credit_party.is_contradicted();
-    let why = match (original, code.is_success(), ReversalReason::of(&code)) {
+    let why = match (&original, code.is_success(), ReversalReason::of(&code)) {
         _ if code.to_string() == "R000001" => return ReversalOutcome::AlreadyReversed,
         _ if is_contradicted => Why::Contradicted,
         (_, false, None) => Why::UnknownCode,
-        (Told::Receipt(original), true, _) => return ReversalOutcome::Reversed(reversed(envelope, original)),
+        (Told::Receipt(original), true, _) => return ReversalOutcome::Reversed(reversed(envelope, *original)),
         (Told::Nothing, false, Some(reason)) => {
             return ReversalOutcome::Refused(ReversalFailure { code, reason, description });
         }
         (Told::Nothing, true, _) => Why::NoReceipt,
-        (Told::Unreadable, ..) => Why::UnreadableReceipt,
+        (Told::Unreadable(text), ..) => Why::unreadable(text),
         // A code of failure that names the payment: an older page of Daraja shows a success so.
         (Told::Receipt(_), false, Some(_)) | (Told::Contradicted, ..) => Why::Contradicted,
     };

@@ -73,7 +73,7 @@ impl SecurityCredential {
     }
 
     /// Why the text can be no credential of anybody's.
-    fn malformed(&self) -> Option<&'static str> {
+    pub(crate) fn malformed(&self) -> Option<&'static str> {
         let text = self.expose();
         if text.is_empty() {
             return Some("it is empty: encrypt the initiator's password with Safaricom's certificate");

@@ -6,7 +6,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
-    Credentials, Environment, Initiator, Merchant, ResultUrls, ShortCode, TillNumber,
+    Credentials, Environment, Initiator, Merchant, ResultUrls, Rules, ShortCode, TillNumber, callback_url,
     config::WithoutPath,
     error::{ConfigError, ConfigProblem, Invalid},
     secret::{InitiatorPassword, Passkey},
@@ -15,6 +15,9 @@ use crate::{
 
 #[cfg(feature = "crypto")]
 mod callbacks;
+mod text;
+
+use text::Text;
 
 /// Everything that the `MPESA_*` variables say.
 ///
@@ -30,7 +33,10 @@ mod callbacks;
 /// | `MPESA_B2C_SHORTCODE`, `MPESA_B2C_INITIATOR_NAME`, `MPESA_B2C_SECURITY_CREDENTIAL`, `MPESA_B2C_RESULT_URL`, `MPESA_B2C_TIMEOUT_URL` | payouts: all or nothing |
 /// | `MPESA_B2C_INITIATOR_PASSWORD` | in place of the credential, which is then made with the environment's certificate (feature `crypto`) |
 ///
-/// A group that is left out is no error until it is [`required`](Group::required).
+/// A group that is left out is no error until it is [`required`](Group::required). What cannot be right is an error at once:
+/// quotes, blanks and unseen characters that came along when a value was copied, a password in the place of its credential,
+/// the sandbox's passkey in production. What is most likely wrong is logged as a warning: a till that is its own store number,
+/// a callback URL that Safaricom cannot reach.
 ///
 /// ```
 /// use daraja::Settings;
@@ -38,8 +44,8 @@ mod callbacks;
 /// let settings = Settings::from_lookup(|name| {
 ///     Some(match name {
 ///         "MPESA_ENVIRONMENT" => "sandbox",
-///         "MPESA_CONSUMER_KEY" => "key of the app",
-///         "MPESA_CONSUMER_SECRET" => "its secret",
+///         "MPESA_CONSUMER_KEY" => "key-of-the-app",
+///         "MPESA_CONSUMER_SECRET" => "its-secret",
 ///         _ => return None,
 ///     }.to_owned())
 /// })?;
@@ -158,9 +164,10 @@ impl Settings {
         let environment = reader.environment();
         let key = reader.required("MPESA_CONSUMER_KEY", "copy it from your app on the Daraja portal", text);
         let secret = reader.required("MPESA_CONSUMER_SECRET", "copy it from your app on the Daraja portal", text);
-        let merchant = reader.merchant();
-        let callback_url = reader.optional("MPESA_CALLBACK_URL", url);
-        let payouts = reader.payouts(environment.as_ref());
+        let rules = environment.clone().map(|environment| Rules::default().with_environment(environment));
+        let merchant = reader.merchant(rules.as_ref());
+        let callback_url = reader.optional("MPESA_CALLBACK_URL", callback(rules.as_ref()));
+        let payouts = reader.payouts(rules.as_ref());
         #[cfg(feature = "crypto")]
         let receiver = if reader.is_set(callbacks::SECRET) { reader.receiver() } else { None };
         match (environment, key, secret, reader.problems) {
@@ -192,6 +199,45 @@ fn text(value: &str) -> Result<String, Invalid> {
 
 fn url(value: &str) -> Result<Url, Invalid> {
     Ok(Url::parse(value)?)
+}
+
+/// Reads a URL that Daraja is to post to. Without rules there is a problem already.
+fn callback(rules: Option<&Rules>) -> impl Fn(&str) -> Result<Url, Invalid> {
+    move |value| {
+        let url = url(value)?;
+        rules.map_or(Ok(()), |rules| callback_url::check("callback URL", &url, rules))?;
+        Ok(url)
+    }
+}
+
+fn password(value: &str) -> Result<InitiatorPassword, Invalid> {
+    let password = InitiatorPassword::new(value);
+    if SecurityCredential::new(value).malformed().is_none() {
+        let reason = format!("it is encrypted already: set it as {CREDENTIAL}, or give the password itself here");
+        return Err(Invalid::new("initiator password", reason));
+    }
+    Ok(password)
+}
+
+fn credential(value: &str) -> Result<SecurityCredential, Invalid> {
+    let credential = SecurityCredential::new(value);
+    match credential.malformed() {
+        Some(reason) => Err(Invalid::new("security credential", format!("{reason}, or set it as {PASSWORD}"))),
+        None => Ok(credential),
+    }
+}
+
+/// What may stand in the value of a variable.
+fn text_of(name: &str) -> Text {
+    match name {
+        "MPESA_B2C_INITIATOR_NAME"
+        | PASSWORD
+        | "MPESA_CALLBACK_SECRET"
+        | "MPESA_CALLBACK_SOURCES"
+        | "MPESA_CALLBACK_PROXIES" => Text::Free,
+        name if name.contains("_URL") => Text::Url,
+        _ => Text::Word,
+    }
 }
 
 /// Encrypts a password for an environment whose certificate is known.
@@ -256,6 +302,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             self.problem(name, "still holds the placeholder of the guide");
             return None;
         }
+        // What URLs were signed with before was in use, whatever it is.
+        let problem = if name.ends_with("_BEFORE") { None } else { text::problem(&value, text_of(name)) };
+        if let Some(problem) = problem {
+            self.problem(name, problem);
+            return None;
+        }
         read(&value).map_err(|error| self.problem(name, format!("is wrong: {}", error.reason()))).ok()
     }
 
@@ -293,7 +345,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         named.and(custom)
     }
 
-    fn merchant(&mut self) -> Option<Merchant> {
+    fn merchant(&mut self, rules: Option<&Rules>) -> Option<Merchant> {
         if !EXPRESS.iter().chain(&["MPESA_TILL"]).any(|name| self.is_set(name)) {
             return None;
         }
@@ -302,13 +354,22 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         let passkey = self.required("MPESA_PASSKEY", hint, |value| text(value).map(Passkey::new));
         let till = self.optional("MPESA_TILL", TillNumber::from_str);
         let (short_code, passkey) = (short_code?, passkey?);
-        Some(match till {
+        let merchant = match till {
             Some(till) => Merchant::till(short_code, till, passkey),
             None => Merchant::paybill(short_code, passkey),
-        })
+        };
+        if merchant.till_is_store() {
+            tracing::warn!(
+                "MPESA_TILL is MPESA_SHORTCODE: a till's store number is another number, and Daraja fails such payments with \
+                 SFC_IC0003. Leave MPESA_TILL out for a PayBill."
+            );
+        }
+        let checked = rules.map_or(Ok(()), |rules| merchant.check(rules));
+        checked.map_err(|error| self.problem("MPESA_PASSKEY", format!("is wrong: {}", error.reason()))).ok()?;
+        Some(merchant)
     }
 
-    fn payouts(&mut self, environment: Option<&Environment>) -> Option<PayoutSettings> {
+    fn payouts(&mut self, rules: Option<&Rules>) -> Option<PayoutSettings> {
         if !PAYOUTS.iter().chain(&[PASSWORD]).any(|name| self.is_set(name)) {
             return None;
         }
@@ -316,27 +377,26 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         let hint = "the MPESA_B2C_ settings are needed all together or not at all";
         let short_code = self.required(code, hint, ShortCode::from_str);
         let initiator_name = self.required(name, hint, text);
-        let credential = self.credential(environment);
-        let result_url = self.required(result, hint, url);
-        let timeout_url = self.required(timeout, hint, url);
-        Some(PayoutSettings {
-            short_code: short_code?,
-            initiator: Initiator::new(initiator_name?, credential?),
-            urls: ResultUrls::new(result_url?, timeout_url?),
-        })
+        let credential = self.credential(rules.map(Rules::environment));
+        let result_url = self.required(result, hint, callback(rules));
+        let timeout_url = self.required(timeout, hint, callback(rules));
+        let urls = ResultUrls::new(result_url?, timeout_url?);
+        urls.check_apart().map_err(|error| self.problem(timeout, format!("is wrong: {}", error.reason()))).ok()?;
+        let initiator = Initiator::new(initiator_name?, credential?);
+        Some(PayoutSettings { short_code: short_code?, initiator, urls })
     }
 
     /// The credential as it is given, or made of the password. Without an environment there is a problem already.
     fn credential(&mut self, environment: Option<&Environment>) -> Option<SecurityCredential> {
         if !self.is_set(PASSWORD) {
             let hint = "the MPESA_B2C_ settings need it, or MPESA_B2C_INITIATOR_PASSWORD in its place";
-            return self.required(CREDENTIAL, hint, |value| text(value).map(SecurityCredential::new));
+            return self.required(CREDENTIAL, hint, credential);
         }
         if self.is_set(CREDENTIAL) {
             self.problem(PASSWORD, format!("is set together with {CREDENTIAL}: keep one of them"));
             return None;
         }
-        let password = self.optional(PASSWORD, |value| text(value).map(InitiatorPassword::new))?;
+        let password = self.optional(PASSWORD, password)?;
         let encrypted = encrypt(&password, environment?);
         encrypted.map_err(|error| self.problem(PASSWORD, format!("cannot be used: {}", error.reason()))).ok()
     }

@@ -30,6 +30,10 @@ pub use store::{StoreError, StoredToken, TokenKey, TokenStore};
 /// Safaricom's FAQ says an hour. A longer life is not believed, whoever claims it.
 const LONGEST_LIFE: Duration = Duration::from_secs(3_600);
 
+/// An app gets access to an API when the product is added on the portal, and a token that is older lacks it. Whether the product
+/// was added is looked at once in this time: a new token may void those of other processes.
+const YOUNG: Duration = Duration::from_secs(300);
+
 /// A refresh that failed is not tried again before this has passed; the live token serves meanwhile.
 const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
@@ -87,6 +91,13 @@ impl Live {
         Self::new(AccessToken::new(body.access_token.0?), life, asked_at)
     }
 
+    /// Whether another process fetched it lately: a newer one would not give the app more rights. It is known by what is left
+    /// of its life.
+    fn is_borrowed_and_young(&self) -> bool {
+        let left = self.dead_at.saturating_duration_since(Instant::now());
+        self.is_borrowed && LONGEST_LIFE.saturating_sub(left) < YOUNG
+    }
+
     fn is_stale(&self) -> bool {
         Instant::now() >= self.stale_at
     }
@@ -110,6 +121,8 @@ struct Slot {
     live: Option<Arc<Live>>,
     /// The tokens that Daraja refused last, so that a store cannot bring them back.
     refused: Vec<AccessToken>,
+    /// When a token was renewed last because the app lacks a product.
+    renewed_at: Option<Instant>,
     refresh_after: Option<Instant>,
     /// How many fetches have ended.
     ended: u64,
@@ -377,6 +390,24 @@ impl TokenCache {
         if was_live {
             tracing::debug!("access token refused and forgotten");
         }
+    }
+
+    /// Whether this token, which lacks a product, may be renewed: once in a while, because the product may have been added
+    /// meanwhile, and by one process only.
+    pub(crate) fn may_renew(&self, refused: &Live) -> bool {
+        let now = Instant::now();
+        self.write(|slot| {
+            // Another call has renewed it, or is about to.
+            if slot.refused.contains(&refused.token) {
+                return true;
+            }
+            let is_lately = slot.renewed_at.is_some_and(|at| now.saturating_duration_since(at) < YOUNG);
+            let may = !refused.is_borrowed_and_young() && !is_lately;
+            if may {
+                slot.renewed_at = Some(now);
+            }
+            may
+        })
     }
 
     fn was_refused(&self, token: &AccessToken) -> bool {

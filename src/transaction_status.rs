@@ -1,19 +1,22 @@
 //! Transaction status: what became of any transaction of yours. Daraja page: "Transaction Status".
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::{
     Answer, ConversationId, Initiator, Kes, Operation, OriginatorConversationId, Party, ReceiptNumber, Remarks, Repeat,
     Result, ResultCode, ResultUrls, Rules, ShortCode, Timestamp,
-    error::DecodeError,
-    initiated::{Accepted, Asking, Envelope, Ids, InitiatorFields, RequestFailure},
+    code::{Unproven, Why},
+    error::{DecodeError, mask, mask_id},
+    initiated::{Accepted, Asking, Envelope, Ids, InitiatorFields, RequestFailure, ResultKind},
     wire::{Text, Told},
 };
 
 pub(crate) const STATUS_PATH: &str = "/mpesa/transactionstatus/v1/query";
 
-/// 2032: "The transaction receipt number does not exist."
-const NOT_FOUND: ResultCode = ResultCode::new(2032);
+/// "The transaction receipt number does not exist.", and the same of the ids.
+const NOT_FOUND: [ResultCode; 2] = [ResultCode::new(2032), ResultCode::new(2033)];
 
 /// Asks what became of a transaction, by its receipt or by the id that a payout was sent under. It moves no money and may
 /// be repeated. It is the way out of every unknown outcome of a payout.
@@ -104,6 +107,13 @@ impl Operation for TransactionStatusQuery {
         Repeat::Safe
     }
 
+    fn about(&self) -> Option<Cow<'_, str>> {
+        Some(match &self.wanted {
+            Wanted::Receipt(receipt) => mask(receipt.as_str()).into(),
+            Wanted::Id(id) => mask_id(id.as_str()).into(),
+        })
+    }
+
     fn check(&self, rules: &Rules) -> Result<()> {
         Ok(self.asking.check(rules)?)
     }
@@ -164,10 +174,12 @@ pub struct TransactionStatusResult {
 pub enum StatusOutcome {
     /// The transaction.
     Found(Transaction),
-    /// 2032: no such transaction is known. That does not prove that there is none: it is said of young ones as well.
+    /// 2032, 2033: no such transaction is known. That does not prove that there is none: it is said of young ones as well.
     NotFound,
     /// The question failed, which says nothing about the transaction.
     Failed(RequestFailure),
+    /// A zero code without anything about a transaction: it proves nothing, and can be the answer to another request.
+    Unproven(Unproven),
 }
 
 /// A transaction as Daraja has it in its books.
@@ -264,8 +276,13 @@ impl TransactionStatusResult {
         (originator_conversation_id, conversation_id): Ids,
     ) -> Self {
         let outcome = match code {
-            code if code.is_success() => StatusOutcome::Found(found(envelope)),
-            NOT_FOUND => StatusOutcome::NotFound,
+            code if code.is_success() && envelope.is_of(ResultKind::TransactionStatus) => {
+                StatusOutcome::Found(found(envelope))
+            }
+            code if code.is_success() => {
+                StatusOutcome::Unproven(Unproven::new(code, envelope.description(), Why::NoParameters))
+            }
+            code if NOT_FOUND.contains(&code) => StatusOutcome::NotFound,
             code => StatusOutcome::Failed(RequestFailure::new(code, envelope.description())),
         };
         Self { originator_conversation_id, conversation_id, outcome }

@@ -41,6 +41,14 @@ impl<'a> Scalar<'a> {
         })
     }
 
+    /// The same, but a whole number is written without its fraction. Not for codes: `0.0` is no success.
+    pub(crate) fn into_whole_text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Float(number) => Some(Cow::Owned(plain(&format!("{number:?}")).to_owned())),
+            other => other.into_text(),
+        }
+    }
+
     /// A copy that borrows nothing.
     pub(crate) fn to_owned(&self) -> Scalar<'static> {
         match self {
@@ -53,19 +61,21 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// The same, and it stays as it is.
-    pub(crate) fn to_text(&self) -> Option<Cow<'_, str>> {
+    /// As [`into_whole_text`](Self::into_whole_text), and it stays as it is.
+    pub(crate) fn to_whole_text(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Text(text) => Some(Cow::Borrowed(text)),
-            other => other.clone().into_text(),
+            other => other.clone().into_whole_text(),
         }
     }
 
-    /// A value that is written as a whole number or as a string.
+    /// A value that is written as a whole number or as a string. Programs that pass a message on can write a whole number
+    /// with a fraction of zero.
     pub(crate) fn read<T: FromStr, E>(&self, from_number: impl Fn(u64) -> Result<T, E>) -> Option<T> {
         match self {
-            Self::Text(text) => text.trim().parse().ok(),
+            Self::Text(text) => plain(text).parse().ok(),
             Self::Unsigned(number) => from_number(*number).ok(),
+            Self::Float(number) => from_number(plain(&format!("{number:.1}")).parse().ok()?).ok(),
             _ => None,
         }
     }
@@ -79,6 +89,20 @@ impl<'a> Scalar<'a> {
             Self::Null | Self::Other => None,
         }
     }
+}
+
+/// The digits of a whole number that is written with a fraction of zero, such as `1032.0`.
+pub(crate) fn whole(text: &str) -> Option<&str> {
+    let (digits, fraction) = text.split_once('.')?;
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_zero = !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0');
+    (is_whole && is_zero).then_some(digits)
+}
+
+/// A text without white space around it, and without a fraction of zero.
+pub(crate) fn plain(text: &str) -> &str {
+    let text = text.trim();
+    whole(text).unwrap_or(text)
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
@@ -177,10 +201,16 @@ pub(crate) struct Head<'a> {
     pub(crate) error_code: Option<Cow<'a, str>>,
     pub(crate) request_id: Option<Cow<'a, str>>,
     pub(crate) response_code: Option<Cow<'a, str>>,
+    /// The code of an API that has neither of the two, outside a header.
+    own_code: Option<Cow<'a, str>>,
     error_message: Option<Cow<'a, str>>,
     description: Option<Cow<'a, str>>,
+    /// Some proxies name the status here, and say what is wrong elsewhere.
+    error: Option<Cow<'a, str>>,
     /// Not read unless it is asked for, and never as a tree: that can take a hundred times its text.
     fault: Option<&'a RawValue>,
+    /// Where some APIs have their code and words.
+    header: Option<&'a RawValue>,
 }
 
 impl<'a> Head<'a> {
@@ -196,8 +226,22 @@ impl<'a> Head<'a> {
     }
 
     /// The refusal's words, wherever they stand.
-    pub(crate) fn message(&self) -> &str {
-        self.error_message.as_deref().or(self.description.as_deref()).unwrap_or_default()
+    pub(crate) fn message(&self) -> Cow<'_, str> {
+        let words = self.error_message.as_deref().or(self.description.as_deref());
+        let in_header = || self.in_header(&["responseMessage", "responseDescription", "message"]);
+        let words = words.map(Cow::Borrowed).or_else(in_header);
+        words.or_else(|| self.error.as_deref().map(Cow::Borrowed)).unwrap_or_default()
+    }
+
+    /// The code of an API that has neither `errorCode` nor `ResponseCode`.
+    pub(crate) fn own_code(&self) -> Option<Cow<'_, str>> {
+        let code = self.own_code.as_deref().map(Cow::Borrowed);
+        code.or_else(|| self.in_header(&["responseCode", "status"])).filter(|code| !code.trim().is_empty())
+    }
+
+    fn in_header(&self, names: &[&str]) -> Option<Cow<'_, str>> {
+        let header = self.header?;
+        names.iter().find_map(|name| serde_json::from_str::<Text<'_>>(member(header, &[name])?.get()).ok()?.0)
     }
 
     /// Code and words of a gateway's fault, in its REST or its SOAP shape.
@@ -239,7 +283,20 @@ impl<'de> Visitor<'de> for HeadVisitor {
                 "errorMessage" => &mut head.error_message,
                 "requestId" | "requestID" => &mut head.request_id,
                 "ResponseCode" => &mut head.response_code,
-                "ResponseDescription" | "error" | "message" => &mut head.description,
+                "error" => &mut head.error,
+                "ResponseDescription"
+                | "message"
+                | "responseMessage"
+                | "ResponseMessage"
+                | "responseDesc"
+                | "responseDescription"
+                | "Response Description"
+                | "resmsg" => &mut head.description,
+                "responseCode" | "rescode" | "ResponseStatus" | "Response Status" | "code" => &mut head.own_code,
+                "header" | "ResponseHeader" => {
+                    head.header = map.next_value::<Option<&RawValue>>()?.or(head.header);
+                    continue;
+                }
                 "fault" | "Envelope" => {
                     head.fault = map.next_value::<Option<&RawValue>>()?.or(head.fault);
                     continue;
@@ -314,7 +371,9 @@ impl<E: std::borrow::Borrow<serde_json::Error>> fmt::Display for MalformedJson<E
         match error.classify() {
             Category::Eof if error.column() == 0 => f.write_str("is empty"),
             Category::Eof => f.write_str("is JSON that is cut short"),
-            Category::Syntax | Category::Io => f.write_str("is not JSON"),
+            Category::Syntax | Category::Io => {
+                write!(f, "is not JSON (line {}, column {})", error.line(), error.column())
+            }
             Category::Data => write!(f, "is not of the expected shape (column {})", error.column()),
         }
     }
@@ -385,8 +444,9 @@ mod tests {
         let problem = |text| Head::parse(text).unwrap_err().to_string();
         assert_eq!(problem(""), "is empty");
         assert_eq!(problem("{\"ResponseCode\":\"0\""), "is JSON that is cut short");
-        assert_eq!(problem("<html>"), "is not JSON");
-        assert_eq!(problem("{} {}"), "is not JSON");
+        assert_eq!(problem("<html>"), "is not JSON (line 1, column 1)");
+        assert_eq!(problem("{} {}"), "is not JSON (line 1, column 4)");
+        assert_eq!(problem("{\n\"a\": 'b'}"), "is not JSON (line 2, column 6)");
         assert_eq!(problem("true"), "is not of the expected shape (column 4)");
     }
 }

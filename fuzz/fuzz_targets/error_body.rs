@@ -101,6 +101,7 @@ fn any_status(data: &[u8]) -> Option<u16> {
 fn send<O: Operation>(operation: &O, answer: Answering) -> Result<(), Error> {
     let client = Client::builder(Environment::Sandbox, Credentials::new("the key", SECRET))
         .retry(RetryPolicy::never())
+        .query_spacing(std::time::Duration::ZERO)
         .transport(answer)
         .build()
         .expect("a client");

@@ -89,7 +89,7 @@ impl fmt::Debug for B2cFailure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum B2cReason {
-    /// 1: your utility account holds too little. Money in the working account does not count.
+    /// 1, 4001: your utility account holds too little. Money in the working account does not count.
     InsufficientFunds,
     /// 2: below the least amount, which is 10 shillings.
     BelowMinimum,
@@ -124,7 +124,7 @@ impl B2cReason {
             return matches!(code.to_string().as_str(), "SFC_IC0003" | "TP40153").then_some(Self::NotPermitted);
         };
         Some(match number {
-            1 => Self::InsufficientFunds,
+            1 | 4001 => Self::InsufficientFunds,
             2 => Self::BelowMinimum,
             3 => Self::AboveMaximum,
             4 => Self::DailyLimit,

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::failure::B2cFailure;
 use crate::{
     ConversationId, Kes, OriginatorConversationId, Party, ReceiptNumber, ResultCode, Timestamp, Transaction,
-    code::Why,
+    code::{Unproven, Why},
     error::{DecodeError, redact},
-    initiated::{Envelope, Ids},
+    initiated::{Envelope, Ids, RequestPurpose},
     wire::{Once, Told},
 };
 
@@ -44,6 +44,7 @@ pub struct B2cResult {
     pub conversation_id: Option<ConversationId>,
     /// What became of it.
     pub outcome: B2cOutcome,
+    pub(crate) purpose: Option<RequestPurpose>,
 }
 
 /// What became of a payout.
@@ -120,6 +121,17 @@ pub struct B2cUnproven {
     pub receipt: Option<ReceiptNumber>,
     /// Daraja's words.
     pub description: Box<str>,
+    /// What a success without `TransactionReceipt` reports: its receipt is the `TransactionID` of the result. Here it proves
+    /// nothing. A [`Payout`](crate::Payout) takes it as paid if the result names the payout's own ids and came to its
+    /// [payout URL](B2cResult::purpose).
+    #[serde(default)]
+    pub without_receipt: Option<B2cPayout>,
+}
+
+impl From<&B2cUnproven> for Unproven {
+    fn from(told: &B2cUnproven) -> Self {
+        Self::new(told.code.clone(), &told.description, told.why.clone())
+    }
 }
 
 impl fmt::Debug for B2cUnproven {
@@ -149,7 +161,19 @@ impl B2cResult {
         code: ResultCode,
         (originator_conversation_id, conversation_id): Ids,
     ) -> Self {
-        Self { originator_conversation_id, conversation_id, outcome: conclude(envelope, code) }
+        let outcome = conclude(envelope, code);
+        Self { originator_conversation_id, conversation_id, outcome, purpose: None }
+    }
+
+    pub(crate) fn with_purpose(self, purpose: Option<RequestPurpose>) -> Self {
+        Self { purpose, ..self }
+    }
+
+    /// What the verified URL that it came to is for, if it was read from an [event](crate::webhook::Event) that a
+    /// [`Receiver`](crate::webhook::Receiver) accepted, or that was read again as such a kind.
+    #[must_use]
+    pub fn purpose(&self) -> Option<RequestPurpose> {
+        self.purpose
     }
 }
 
@@ -158,17 +182,21 @@ impl B2cResult {
 fn conclude(envelope: &Envelope<'_>, code: ResultCode) -> B2cOutcome {
     let description = envelope.description();
     let (receipt, compared) = (receipt(envelope, &code), Compared::of(envelope));
-    let why = match (receipt, code.is_success(), B2cFailure::known(&code, description)) {
+    let why = match (&receipt, code.is_success(), B2cFailure::known(&code, description)) {
         _ if receipt == Told::Contradicted || compared.is_contradicted() => Why::Contradicted,
         (_, false, None) => Why::UnknownCode,
-        (Told::Receipt(receipt), true, _) => return B2cOutcome::Paid(paid(envelope, receipt, compared)),
+        (Told::Receipt(receipt), true, _) => return B2cOutcome::Paid(paid(envelope, *receipt, compared)),
         (Told::Nothing, false, Some(failure)) => return B2cOutcome::Failed(failure),
         (Told::Nothing, true, _) => Why::NoReceipt,
-        (Told::Unreadable, ..) => Why::UnreadableReceipt,
+        (Told::Unreadable(text), ..) => Why::unreadable(text),
         (Told::Receipt(_), false, Some(_)) | (Told::Contradicted, ..) => Why::Contradicted,
     };
+    // A dummy in the place of the receipt is not "no receipt": it speaks of a failure.
+    let is_left_out = why == Why::NoReceipt && envelope.text("TransactionReceipt").is_none();
+    let id = envelope.transaction_id().receipt().filter(|_| is_left_out);
+    let without_receipt = id.map(|id| paid(envelope, id, compared));
     let description = redact(description, 200).into();
-    B2cOutcome::Unproven(B2cUnproven { why, code, receipt: receipt.receipt(), description })
+    B2cOutcome::Unproven(B2cUnproven { why, code, receipt: receipt.receipt(), description, without_receipt })
 }
 
 /// The receipt of a success stands in two places, and they have to agree. A failure carries a `TransactionID` as well; that
@@ -176,7 +204,7 @@ fn conclude(envelope: &Envelope<'_>, code: ResultCode) -> B2cOutcome {
 fn receipt(envelope: &Envelope<'_>, code: &ResultCode) -> Told {
     match (envelope.receipt("TransactionReceipt"), envelope.transaction_id()) {
         (Told::Receipt(receipt), Told::Receipt(id)) if code.is_success() && id != receipt => Told::Contradicted,
-        (Told::Receipt(_), id @ (Told::Unreadable | Told::Contradicted)) if code.is_success() => id,
+        (Told::Receipt(_), id @ (Told::Unreadable(_) | Told::Contradicted)) if code.is_success() => id,
         (receipt, _) => receipt,
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Timeouts {
 /// | [`timeout`](Self::timeout) of a whole call, repeats and token included | 60 s |
 /// | [`token_timeout`](Self::token_timeout), at most half of the whole | 10 s |
 /// | [`retry`](Self::retry) | [`RetryPolicy::default`] |
-/// | [`query_spacing`](Self::query_spacing) of waits | 13 s |
+/// | [`query_spacing`](Self::query_spacing) of STK queries | 13 s |
 ///
 /// ```
 /// # if cfg!(not(any(feature = "rustls", feature = "webpki-roots"))) { return Ok(()) }
@@ -114,7 +114,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The least time between two STK queries of all waits of this client together.
+    /// The least time between two STK queries of this client and its clones, for calls, checks and waits together.
     pub fn query_spacing(mut self, spacing: Duration) -> Self {
         self.query_spacing = spacing;
         self

@@ -4,17 +4,17 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use http::StatusCode;
 
-use super::redact::{mask_id, redact};
-use crate::{
-    code::ErrorCode,
-    retry::{Class, NamedRefusal},
+use super::{
+    redact::{is_unseen, mask_id, redact},
+    refusal::{Found, NamedRefusal, RefusalKind, Signs},
 };
+use crate::code::ErrorCode;
 
 /// An answer or a callback that cannot be read. It holds a short, redacted piece of it.
 ///
 /// ```
 /// let error = daraja::stk::StkCallback::parse(b"<html>busy</html>").unwrap_err();
-/// assert_eq!(error.to_string(), "the callback is not JSON: <html>busy</html>");
+/// assert_eq!(error.to_string(), "the callback is not JSON (line 1, column 1): <html>busy</html>");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeError(Box<DecodeParts>);
@@ -73,6 +73,8 @@ pub struct ApiError(Box<ApiParts>);
 #[derive(Clone, PartialEq, Eq)]
 struct ApiParts {
     status: StatusCode,
+    kind: RefusalKind,
+    named: Option<NamedRefusal>,
     code: Option<ErrorCode>,
     message: Box<str>,
     request_id: Option<Box<str>>,
@@ -82,20 +84,31 @@ struct ApiParts {
 }
 
 impl ApiError {
-    pub(crate) fn new(status: StatusCode, code: Option<ErrorCode>, message: &str) -> Self {
+    pub(crate) fn new(
+        status: StatusCode,
+        found: Found,
+        code: Option<ErrorCode>,
+        message: &str,
+        is_acceptance: bool,
+    ) -> Self {
+        let signs = Signs { status, found, code: code.as_ref(), words: message, is_acceptance };
+        let (kind, named) = (RefusalKind::of(signs), signs.named());
         Self(Box::new(ApiParts {
             status,
+            kind,
+            named,
             code,
             message: redact(message, 240).into(),
             request_id: None,
             retry_after: None,
             after_unknown: false,
-            hint: None,
+            hint: named.and_then(NamedRefusal::hint),
         }))
     }
 
     pub(crate) fn with_request_id(mut self, id: Option<&str>) -> Self {
-        self.0.request_id = id.filter(|id| !id.is_empty()).map(|id| mask_id(id).into());
+        let shown = |id: &str| id.chars().filter(|c| !is_unseen(*c)).take(128).collect();
+        self.0.request_id = id.filter(|id| !id.is_empty()).map(shown);
         self
     }
 
@@ -111,6 +124,12 @@ impl ApiError {
 
     pub(crate) fn with_hint(mut self, hint: &'static str) -> Self {
         self.0.hint = Some(hint);
+        self
+    }
+
+    /// A hint that says more than this one is kept.
+    pub(crate) fn with_hint_unless_named(mut self, hint: &'static str) -> Self {
+        self.0.hint.get_or_insert(hint);
         self
     }
 
@@ -132,7 +151,8 @@ impl ApiError {
         &self.0.message
     }
 
-    /// The id that Safaricom's support asks for. A CheckoutRequestID in its place is masked: it holds the payer's number.
+    /// The id that Safaricom's support asks for, as Daraja gave it. It can be a CheckoutRequestID, which ends in the payer's
+    /// phone number: `Display` and `Debug` mask that number.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
@@ -153,46 +173,47 @@ impl ApiError {
     /// Whether Daraja asked to slow down; the call was not carried out.
     #[must_use]
     pub fn is_throttled(&self) -> bool {
-        self.class() == Class::Throttled
+        self.kind() == RefusalKind::Throttled
     }
 
     /// Whether the access token was refused: it died early, or the app lacks the product.
     #[must_use]
     pub fn is_token_refused(&self) -> bool {
-        self.class() == Class::TokenRefused
-    }
-
-    fn named(&self) -> Option<NamedRefusal> {
-        NamedRefusal::of(self.code().map(ErrorCode::as_str).unwrap_or_default(), self.message())
+        self.kind() == RefusalKind::TokenRefused
     }
 
     /// Whether the subscriber's line is busy with another prompt. Try again after a minute or more.
     #[must_use]
     pub fn is_subscriber_busy(&self) -> bool {
-        self.named() == Some(NamedRefusal::SubscriberBusy)
+        self.0.named == Some(NamedRefusal::SubscriberBusy)
     }
 
     /// Whether a payout was refused because its id had been used before: for this very payout or, if the id was not unique,
     /// for another one. Ask with a [`TransactionStatusQuery`](crate::TransactionStatusQuery); never take a new id for it.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
-        self.named() == Some(NamedRefusal::DuplicateId)
+        self.0.named == Some(NamedRefusal::DuplicateId)
     }
 
     pub(super) fn is_retryable(&self) -> bool {
-        match self.class() {
-            Class::Throttled => true,
-            Class::TokenRefused => false,
-            Class::Refused => self.is_subscriber_busy(),
-            Class::Unclear => {
+        match self.kind() {
+            RefusalKind::Throttled => true,
+            RefusalKind::TokenRefused => false,
+            RefusalKind::Refused => self.is_subscriber_busy(),
+            RefusalKind::Unclear => {
                 self.status().is_server_error()
                     || self.code().and_then(ErrorCode::group).is_some_and(|group| group >= 500)
             }
         }
     }
 
-    pub(crate) fn class(&self) -> Class {
-        Class::of(self.0.status, self.0.code.as_ref(), &self.0.message)
+    pub(crate) fn kind(&self) -> RefusalKind {
+        self.0.kind
+    }
+
+    /// Whether the app has no access to this API: a new token changes that only if the product was added meanwhile.
+    pub(crate) fn lacks_product(&self) -> bool {
+        self.is_token_refused() && self.message().to_ascii_lowercase().contains("no apiproduct match")
     }
 }
 
@@ -202,7 +223,7 @@ impl fmt::Debug for ApiError {
             .field("status", &self.0.status.as_u16())
             .field("code", &self.0.code)
             .field("message", &self.0.message)
-            .field("request_id", &self.0.request_id)
+            .field("request_id", &self.request_id().map(mask_id))
             .finish_non_exhaustive()
     }
 }
@@ -215,7 +236,7 @@ impl fmt::Display for ApiError {
             write!(f, ", {code}")?;
         }
         if let Some(id) = request_id {
-            write!(f, ", request {id}")?;
+            write!(f, ", request {}", mask_id(id))?;
         }
         f.write_str(")")?;
         if !message.is_empty() {
@@ -233,8 +254,19 @@ mod tests {
 
     #[test]
     fn a_refusal_tells_what_it_holds_and_is_no_other() {
-        let error = ApiError::new(StatusCode::BAD_REQUEST, Some("400.002.02".into()), "Bad Request - Invalid Amount");
-        assert_eq!(error.clone().with_request_id(Some("29115-34620561-1")).request_id(), Some("29115-34620561-1"));
+        let error = ApiError::new(
+            StatusCode::BAD_REQUEST,
+            Found::Error,
+            Some("400.002.02".into()),
+            "Bad Request - Invalid Amount",
+            false,
+        );
+        // As Daraja gave it, though a part of it looks like a phone number; such a number is masked where it is shown.
+        for id in ["29115-34620561-1", "5118-111210482-1", "ws_CO_180920261803512708374149"] {
+            let error = error.clone().with_request_id(Some(id));
+            assert_eq!(error.request_id(), Some(id));
+            assert!(!format!("{error} {error:?}").contains("708374149"), "{error}");
+        }
         assert_eq!(error.clone().with_request_id(Some("")).request_id(), None);
         assert_eq!(error.message(), "Bad Request - Invalid Amount");
         assert!(!error.is_throttled() && !error.is_token_refused() && !error.is_subscriber_busy());

@@ -54,8 +54,29 @@ impl Invalid {
 
 impl From<url::ParseError> for Invalid {
     fn from(error: url::ParseError) -> Self {
-        Self::new("URL", error.to_string())
+        Self::new("URL", reason_of(error))
     }
+}
+
+/// The parser's words are terms of its specification.
+fn reason_of(error: url::ParseError) -> Cow<'static, str> {
+    use url::ParseError;
+
+    Cow::Borrowed(match error {
+        ParseError::EmptyHost => "it has no host name",
+        ParseError::IdnaError | ParseError::InvalidDomainCharacter => {
+            "its host name holds a character that no host name has"
+        }
+        ParseError::InvalidPort => "its port is no number up to 65535",
+        ParseError::InvalidIpv4Address | ParseError::InvalidIpv6Address => {
+            "its host is written as an IP address and is none"
+        }
+        ParseError::RelativeUrlWithoutBase | ParseError::RelativeUrlWithCannotBeABaseBase => {
+            "it does not begin with https://"
+        }
+        ParseError::Overflow => "it is far too long",
+        other => return Cow::Owned(other.to_string()),
+    })
 }
 
 impl fmt::Display for Invalid {

@@ -1,16 +1,18 @@
 //! What can go wrong, staged by how far a call got, because that decides what happened to the money.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use crate::transport::TransportError;
+use crate::{code::Unproven, transport::TransportError};
 
 mod answer;
 mod invalid;
 mod redact;
+mod refusal;
 
 pub use answer::{ApiError, DecodeError};
 pub use invalid::{ConfigError, ConfigProblem, Invalid};
-pub(crate) use redact::{cut_checkout_id, mask, mask_id, redact};
+pub(crate) use redact::{is_unseen, mask, mask_id, redact};
+pub(crate) use refusal::{Found, RefusalKind, holds_acceptance};
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -176,17 +178,32 @@ pub enum TooLate {
 /// Nothing is known: the customer may have paid, or may still pay. Do not ask for the money again before it is. If a
 /// callback [speaks for a payment](Self::speaks_for_payment), the customer has very likely paid.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the payment was not settled within {waited:?}: it may still be paid, so do not ask for it again yet")]
 pub struct StillPending {
     waited: Duration,
     #[source]
     last_error: Option<Box<Error>>,
+    last_unproven: Option<Unproven>,
     speaks_for_payment: bool,
+}
+
+impl fmt::Display for StillPending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waited = self.waited;
+        write!(
+            f,
+            "the payment was not settled within {waited:?}: it may still be paid, so do not ask for it again yet"
+        )?;
+        self.last_unproven.as_ref().map_or(Ok(()), |unproven| write!(f, " (last report: {unproven})"))
+    }
 }
 
 impl StillPending {
     pub(crate) fn new(waited: Duration, last_error: Option<Error>) -> Self {
-        Self { waited, last_error: last_error.map(Box::new), speaks_for_payment: false }
+        Self { waited, last_error: last_error.map(Box::new), last_unproven: None, speaks_for_payment: false }
+    }
+
+    pub(crate) fn with_unproven(self, last_unproven: Option<Unproven>) -> Self {
+        Self { last_unproven, ..self }
     }
 
     /// Notes that a callback spoke for a payment.
@@ -204,6 +221,13 @@ impl StillPending {
     #[must_use]
     pub fn last_error(&self) -> Option<&Error> {
         self.last_error.as_deref()
+    }
+
+    /// What a callback at the reference, or a query, reported last that settles nothing: code, words and why. A code that is
+    /// not known to be final, such as 2029, proves neither a payment nor a failure.
+    #[must_use]
+    pub fn last_unproven(&self) -> Option<&Unproven> {
+        self.last_unproven.as_ref()
     }
 
     /// Whether the inbox held a callback that reports a payment without proving it: a success without a readable receipt,
@@ -231,7 +255,7 @@ mod tests {
     }
 
     fn refusal(status: u16) -> Error {
-        ApiError::new(http::StatusCode::from_u16(status).unwrap(), None, "").into()
+        ApiError::new(http::StatusCode::from_u16(status).unwrap(), Found::Error, None, "", false).into()
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use serde::de::MapAccess;
 
+use super::ResultKind;
 use crate::{
     ConversationId, Kes, OriginatorConversationId, Party, ResultCode, Timestamp,
     error::DecodeError,
-    wire::{Fields, Next, Once, Quote, Scalar, Told, read_posted},
+    wire::{Fields, Next, Once, Quote, Scalar, Told, plain, read_posted},
 };
 
 /// What a result held, before anything is concluded from it.
@@ -78,6 +79,11 @@ impl<'a> Envelope<'a> {
         self.parameters.iter().map(|(name, _)| &**name)
     }
 
+    /// Whether it holds a parameter that only such results have.
+    pub(crate) fn is_of(&self, kind: ResultKind) -> bool {
+        self.names().any(|name| ResultKind::told_by(name) == Some(kind))
+    }
+
     /// Everything that is given under a name.
     fn all(&self, name: &'static str) -> impl Iterator<Item = &Scalar<'a>> {
         self.parameters.iter().filter(move |(given, _)| given == name).map(|(_, value)| value)
@@ -85,7 +91,7 @@ impl<'a> Envelope<'a> {
 
     /// Everything under a name that has a text, not empty.
     fn texts(&self, name: &'static str) -> impl Iterator<Item = Cow<'_, str>> {
-        self.all(name).filter_map(Scalar::to_text).filter(|text| !text.trim().is_empty())
+        self.all(name).filter_map(Scalar::to_whole_text).filter(|text| !text.trim().is_empty())
     }
 
     /// A text, not empty, unless it is contradicted.
@@ -110,7 +116,7 @@ impl<'a> Envelope<'a> {
 
     /// A time, in either of the two ways that results write it. One that cannot be read is none.
     pub(crate) fn timestamp(&self, name: &'static str) -> Once<Option<Timestamp>> {
-        self.once(name, Timestamp::from_dotted)
+        self.once(name, |text| Timestamp::from_dotted(plain(text)))
     }
 
     /// An amount. One that cannot be read is contradicted: it is not known to be the right one.

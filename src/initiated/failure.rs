@@ -45,11 +45,11 @@ impl RequestFailure {
         RequestReason::of(&self.code)
     }
 
-    /// What to do before asking again.
+    /// What to do before asking again. It never speaks of the payment that was asked about: that may have been made.
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self.reason() {
-            RequestReason::Busy | RequestReason::Other => Advice::RetryAfter(Duration::from_secs(60)),
+            RequestReason::Busy | RequestReason::Other => Advice::AskAgainAfter(Duration::from_secs(60)),
             _ => Advice::FixConfiguration,
         }
     }

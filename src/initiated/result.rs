@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use serde::{Deserialize, Serialize};
+
 use super::envelope::{Envelope, Ids};
 use crate::{
     AccountBalanceResult, B2cResult, ConversationId, OriginatorConversationId, ReceiptNumber, ResultCode,
@@ -52,7 +54,7 @@ pub struct ResultEnvelope {
 /// assert!(answer.transaction_status().is_some());
 /// # Ok::<(), daraja::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum RequestPurpose {
     /// Money leaves: a payout, or a reversal.
@@ -115,7 +117,7 @@ impl ResultEnvelope {
     /// It as the result of a payout, unless its purpose or its parameters tell otherwise.
     #[must_use]
     pub fn b2c(&self) -> Option<B2cResult> {
-        self.read_as(ResultKind::B2c, B2cResult::of)
+        self.read_as(ResultKind::B2c, B2cResult::of).map(|result| result.with_purpose(self.purpose))
     }
 
     /// It as the answer to a question about a transaction, unless its purpose or its parameters tell otherwise.
@@ -172,7 +174,7 @@ impl ResultKind {
     }
 
     /// By the parameters that no other API's results have.
-    fn told_by(name: &str) -> Option<Self> {
+    pub(super) fn told_by(name: &str) -> Option<Self> {
         Some(match name {
             "TransactionReceipt"
             | "B2CRecipientIsRegisteredCustomer"

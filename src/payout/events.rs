@@ -6,9 +6,9 @@ use super::{Contradiction, LONGEST_ASK_PAUSE, Payout, PayoutState, Sent, Unplace
 use crate::{
     ConversationId, Error, QueueTimeout, ReceiptNumber, Repeat, Result, StatusOutcome, Timestamp, Transaction,
     TransactionState, TransactionStatusQuery, TransactionStatusResult,
-    b2c::{B2cAccepted, B2cFailure, B2cOutcome, B2cPayout, B2cResult},
-    code::Why,
-    error::{ApiError, Invalid},
+    b2c::{B2cAccepted, B2cFailure, B2cOutcome, B2cPayout, B2cResult, B2cUnproven},
+    code::{Unproven, Why},
+    error::{ApiError, Invalid, mask, mask_id},
     initiated::{Accepted, RequestPurpose},
 };
 
@@ -31,7 +31,8 @@ impl Payout {
     /// The outcome of another payout changes nothing; it is logged as an error.
     pub fn sent(&mut self, sent: &Sent, now: Timestamp) {
         if sent.id != self.order.id {
-            tracing::error!(payout = ?self.order.id, sent = ?sent.id, "the outcome of another payout was noted");
+            let (payout, sent) = (mask_id(self.order.id.as_str()), mask_id(sent.id.as_str()));
+            tracing::error!(payout, sent, "the outcome of another payout was given: nothing was changed");
             return;
         }
         self.look_at(now);
@@ -121,6 +122,9 @@ impl Payout {
         let report = Unplaced::result(result);
         if self.knows_no_id() {
             // By the URL alone: it may be another payment's.
+            if let B2cOutcome::Unproven(unproven) = &result.outcome {
+                self.note(unproven.into());
+            }
             self.keep(report);
             match &result.outcome {
                 B2cOutcome::Paid(paid) if self.is_this_very(paid) => self.paid(paid.clone(), now),
@@ -147,11 +151,36 @@ impl Payout {
                 self.contradicted(None, now);
             }
             Some(B2cOutcome::Failed(failure)) => self.failed(failure.clone()),
-            Some(B2cOutcome::Unproven(unproven)) if unproven.why == Why::Contradicted => {
+            Some(B2cOutcome::Unproven(unproven)) => self.unproven(unproven, &report, now),
+            None => self.doubt(now),
+        }
+    }
+
+    /// Takes a report that proves nothing by itself. A success without a receipt is a payment if it came to the URL of this
+    /// payout and names the request that Daraja accepted.
+    fn unproven(&mut self, unproven: &B2cUnproven, report: &Unplaced, now: Timestamp) {
+        let is_at_payout_url = report.purpose == Some(RequestPurpose::Payout);
+        let is_own = self.is_own(report) && !self.names_another(report);
+        match &unproven.without_receipt {
+            Some(paid) if is_at_payout_url && is_own => self.paid(paid.clone(), now),
+            _ if unproven.why == Why::Contradicted => {
+                self.note(unproven.into());
                 self.contradicted(unproven.receipt, now);
             }
-            Some(B2cOutcome::Unproven(_)) => self.unsettled(now),
-            None => self.doubt(now),
+            _ => {
+                self.note(unproven.into());
+                self.unsettled(now);
+            }
+        }
+    }
+
+    /// Keeps what settles nothing, for a person to see.
+    fn note(&mut self, unproven: Unproven) {
+        if self.last_unproven.as_ref() != Some(&unproven) {
+            let Unproven { code, description, why } = &unproven;
+            let payout = mask_id(self.order.id.as_str());
+            tracing::warn!(payout, %code, %description, %why, "payout not settled by a report");
+            self.last_unproven = Some(unproven);
         }
     }
 
@@ -205,8 +234,19 @@ impl Payout {
     /// [`Invalid`] if it does not answer the last question and the transaction that was found is another one. Then nothing is
     /// changed.
     pub fn take_status(&mut self, result: &TransactionStatusResult, now: Timestamp) -> Result<(), Invalid> {
-        let StatusOutcome::Found(transaction) = &result.outcome else { return Ok(()) };
         let answers_ours = self.question.is_some() && self.question == result.conversation_id;
+        let transaction = match &result.outcome {
+            StatusOutcome::Found(transaction) => transaction,
+            StatusOutcome::Failed(failure) if answers_ours => {
+                self.note(Unproven::new(failure.code().clone(), failure.description(), Why::QuestionFailed));
+                return Ok(());
+            }
+            StatusOutcome::Unproven(unproven) if answers_ours => {
+                self.note(unproven.clone());
+                return Ok(());
+            }
+            StatusOutcome::NotFound | StatusOutcome::Failed(_) | StatusOutcome::Unproven(_) => return Ok(()),
+        };
         let was_asked_by_own_id = self.asked_by.is_some() && self.asked_by.as_ref() == self.known_id();
         if !(answers_ours && (was_asked_by_own_id || self.knows_no_id())) {
             let id = transaction.originator_conversation_id.as_ref();
@@ -293,17 +333,35 @@ impl Payout {
             PayoutState::Paid(_) => self.contradict(Contradiction::SecondReceipt(paid.receipt)),
             PayoutState::Failed(_) | PayoutState::Refused(_) => {
                 self.contradict(Contradiction::PaidAfterFailure);
-                self.state = PayoutState::Paid(paid);
+                self.settle(PayoutState::Paid(paid));
             }
-            _ => self.state = PayoutState::Paid(paid),
+            _ => self.settle(PayoutState::Paid(paid)),
         }
+    }
+
+    fn settle(&mut self, state: PayoutState) {
+        let payout = mask_id(self.order.id.as_str());
+        match &state {
+            PayoutState::Paid(paid) => {
+                tracing::info!(payout, outcome = "paid", receipt = mask(paid.receipt.as_str()), "payout settled");
+            }
+            PayoutState::Failed(failure) => {
+                let (code, reason) = (failure.code().map(tracing::field::display), failure.reason());
+                tracing::info!(payout, outcome = "failed", code, ?reason, "payout settled");
+            }
+            PayoutState::Refused(words) => {
+                tracing::info!(payout, outcome = "refused", reason = %words, "payout settled");
+            }
+            _ => {}
+        }
+        self.state = state;
     }
 
     fn failed(&mut self, failure: B2cFailure) {
         match &self.state {
             PayoutState::Paid(_) => self.contradict(Contradiction::FailureAfterPayment),
             PayoutState::Failed(_) => {}
-            _ => self.state = PayoutState::Failed(failure),
+            _ => self.settle(PayoutState::Failed(failure)),
         }
     }
 
@@ -315,6 +373,8 @@ impl Payout {
 
     fn contradict(&mut self, contradiction: Contradiction) {
         if !self.contradictions.contains(&contradiction) {
+            let payout = mask_id(self.order.id.as_str());
+            tracing::error!(payout, ?contradiction, "payout contradicted: a person has to look at it");
             self.contradictions.push(contradiction);
         }
     }
@@ -348,7 +408,7 @@ impl Payout {
         // A refusal proves nothing about another sending that was under way.
         let outdoes_refusal = matches!(self.state, PayoutState::Refused(_)) && state != PayoutState::Created;
         if !self.state.is_settled() || outdoes_refusal {
-            self.state = state;
+            self.settle(state);
             self.due = Some(due);
         }
     }

@@ -31,6 +31,16 @@ impl Payout {
         self.is_named_by(report.originator_conversation_id.as_ref(), report.conversation_id.as_ref())
     }
 
+    /// Whether one of the ids that a report names differs from the ones that are known.
+    pub(super) fn names_another(&self, report: &Unplaced) -> bool {
+        let (id, conversation) = (report.originator_conversation_id.as_ref(), report.conversation_id.as_ref());
+        let knows_id = self.order.carries_its_id() || self.given_id.is_some();
+        let is_other_id = id.is_some() && knows_id && !self.is_named_by(id, None);
+        let is_other_conversation =
+            conversation.is_some() && self.conversation_id.is_some() && !self.is_named_by(None, conversation);
+        is_other_id || is_other_conversation
+    }
+
     fn is_named_by(&self, id: Option<&OriginatorConversationId>, conversation: Option<&ConversationId>) -> bool {
         let own = self.order.carries_its_id().then_some(&self.order.id);
         let is_ours = id.is_some() && (id == own || id == self.given_id.as_ref());

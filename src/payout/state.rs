@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ConversationId, OriginatorConversationId, QueueTimeout, ReceiptNumber, Timestamp, Transaction,
     b2c::{B2cFailure, B2cOutcome, B2cPayout, B2cResult},
+    initiated::RequestPurpose,
 };
 
 /// How far a payout has got.
@@ -104,6 +105,9 @@ pub struct Unplaced {
     pub conversation_id: Option<ConversationId>,
     /// What was reported; `None` is a queue timeout.
     pub outcome: Option<B2cOutcome>,
+    /// What the verified URL that it came to is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<RequestPurpose>,
 }
 
 impl Unplaced {
@@ -112,6 +116,7 @@ impl Unplaced {
             originator_conversation_id: result.originator_conversation_id.clone(),
             conversation_id: result.conversation_id.clone(),
             outcome: Some(result.outcome.clone()),
+            purpose: result.purpose(),
         }
     }
 
@@ -120,6 +125,7 @@ impl Unplaced {
             originator_conversation_id: timeout.originator_conversation_id.clone(),
             conversation_id: timeout.conversation_id.clone(),
             outcome: None,
+            purpose: timeout.purpose(),
         }
     }
 
@@ -134,6 +140,7 @@ impl Unplaced {
             originator_conversation_id: transaction.originator_conversation_id.clone(),
             conversation_id: transaction.conversation_id.clone(),
             outcome: Some(outcome),
+            purpose: None,
         })
     }
 

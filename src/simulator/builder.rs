@@ -74,7 +74,8 @@ impl SimulatorBuilder {
         self
     }
 
-    /// The least time between two STK queries of the app: 12 s as in the sandbox, unless set. Earlier ones are throttled.
+    /// The least time between two STK queries of the app: 12 s as in the sandbox, unless set. Earlier ones are throttled. The
+    /// simulator's own clients keep to it, so zero makes them ask at once.
     pub fn query_spacing(mut self, spacing: Duration) -> Self {
         self.settings.query_spacing = spacing;
         self

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Msisdn, ResultCode, Shillings, Timestamp,
     stk::{AcceptedBody, PushBody, QueryAnswer, QueryBody},
-    wire::Text,
+    wire::{Text, plain},
 };
 
 const ACCEPTED: &str = "Success. Request accepted for processing";
@@ -249,7 +249,7 @@ impl<'b> Asked<'b> {
             "CustomerBuyGoodsOnline" => true,
             _ => return refuse("Bad Request - Invalid TransactionType"),
         };
-        let amount = body.amount.as_str();
+        let amount = plain(body.amount.as_str());
         let whole = !amount.is_empty() && amount.bytes().all(|byte| byte.is_ascii_digit());
         let amount = match amount.parse() {
             Ok(amount) if whole && amount <= Shillings::new(250_000).unwrap_or(amount) => amount,

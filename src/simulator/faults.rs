@@ -72,6 +72,18 @@ pub enum Fault {
     TokenExpired,
     /// A redirect to nowhere; nothing is carried out.
     Redirect,
+    /// The gateway refuses the token with 401 and an empty body; nothing is carried out.
+    UnauthorizedEmpty,
+    /// The gateway refuses the token with 401 and a text; nothing is carried out.
+    UnauthorizedText,
+    /// The gateway refuses the token with 401 and its fault `oauth.v2.InvalidAccessToken`; nothing is carried out.
+    UnauthorizedFault,
+    /// 404 with the gateway's fault of a host and path that it does not know; nothing is carried out.
+    NoRoute,
+    /// The request is carried out, but the gateway answers 504 with its fault of a timeout.
+    GatewayTimeout,
+    /// 200 with a page of the developer portal; nothing is carried out.
+    Portal,
     /// Any refusal: HTTP status, error code, words; nothing is carried out. An STK query that comes too early, for one, is
     /// answered 400, `400.002.02`, "Bad Request - Invalid CheckoutRequestID".
     Refused(u16, &'static str, &'static str),
@@ -82,7 +94,17 @@ impl Fault {
     pub(super) fn keeps_from_desk(self) -> bool {
         matches!(
             self,
-            Self::Html | Self::Empty | Self::ErrorInOk | Self::Throttled(_) | Self::Redirect | Self::Refused(..)
+            Self::Html
+                | Self::Empty
+                | Self::ErrorInOk
+                | Self::Throttled(_)
+                | Self::Redirect
+                | Self::UnauthorizedEmpty
+                | Self::UnauthorizedText
+                | Self::UnauthorizedFault
+                | Self::NoRoute
+                | Self::Portal
+                | Self::Refused(..)
         )
     }
 }

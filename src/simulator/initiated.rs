@@ -19,7 +19,9 @@ use super::{
     ledger::{Entry, Fate, Kind, PAYOUT_FEE, Reversal},
     organisation::{B2C_SHORT_CODE, INITIATOR},
     random,
-    recipient::{BAD_PARAMETER, INITIATOR_LOCKED, NOT_FOUND, PROCESSED, TOO_LITTLE, Verdict, WRONG_INITIATOR},
+    recipient::{
+        BAD_PARAMETER, INITIATOR_LOCKED, NOT_FOUND, NOT_FOUND_BY_ID, PROCESSED, TOO_LITTLE, Verdict, WRONG_INITIATOR,
+    },
 };
 use crate::{
     Msisdn, ReceiptNumber, Shillings, Timestamp,
@@ -27,7 +29,7 @@ use crate::{
     initiated::{AcceptedBody, InitiatorFields},
     reversal::ReversalBody,
     transaction_status::StatusBody,
-    wire::Text,
+    wire::{Text, plain},
 };
 
 /// So many wrong credentials in a row lock the initiator.
@@ -131,8 +133,9 @@ pub(super) fn check_rest<'b>(
     Ok((code, result_url, timeout_url))
 }
 
+/// Whole shillings. `100.0`, as programs that count in floats write it, is 100.
 pub(super) fn whole_amount(text: &Text<'_>) -> Result<Shillings, Refusal> {
-    let text = text.as_str();
+    let text = plain(text.as_str());
     let whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| whole).map_or_else(|| refuse("Bad Request - Invalid Amount"), Ok)
 }
@@ -212,10 +215,11 @@ pub(super) fn status(simulator: &Simulator, request: &Request<Bytes>) -> Result<
         };
         // A payment that has not come in yet is not in the books.
         let known = entry.filter(|entry| entry.kind == Kind::Payout || entry.ends_at <= Instant::now());
-        match known {
-            Some(entry) => (0.into(), PROCESSED.1, Some(transaction(entry))),
-            None => (NOT_FOUND.0.into(), NOT_FOUND.1, None),
+        if let Some(entry) = known {
+            return (0.into(), PROCESSED.1, Some(transaction(entry)));
         }
+        let Verdict(code, words) = if receipt.is_some() { NOT_FOUND } else { NOT_FOUND_BY_ID };
+        (code.into(), words, None)
     })
 }
 

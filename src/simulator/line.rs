@@ -70,6 +70,31 @@ impl Simulator {
                 response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/elsewhere"));
                 answer(response)
             }
+            Some(Fault::UnauthorizedEmpty) => answer(text(StatusCode::UNAUTHORIZED, "application/json", "")),
+            Some(Fault::UnauthorizedText) => answer(text(StatusCode::UNAUTHORIZED, "text/plain", "Unauthorized")),
+            Some(Fault::UnauthorizedFault) => answer(text(
+                StatusCode::UNAUTHORIZED,
+                "application/json",
+                r#"{"fault":{"faultstring":"Invalid Access Token","detail":{"errorcode":"oauth.v2.InvalidAccessToken"}}}"#,
+            )),
+            Some(Fault::NoRoute) => answer(text(
+                StatusCode::NOT_FOUND,
+                "application/json",
+                r#"{"fault":{"faultstring":"Unable to identify proxy for host: default and url: /x","detail":{"errorcode":"messaging.adaptors.http.flow.ApplicationNotFound"}}}"#,
+            )),
+            Some(Fault::GatewayTimeout) => {
+                drop(self.handle(request));
+                answer(text(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    "application/json",
+                    r#"{"fault":{"faultstring":"Gateway Timeout","detail":{"errorcode":"messaging.adaptors.http.flow.GatewayTimeout"}}}"#,
+                ))
+            }
+            Some(Fault::Portal) => answer(text(
+                StatusCode::OK,
+                "text/html",
+                "<!DOCTYPE html><html><head><title>Daraja Developer Portal</title></head><body></body></html>",
+            )),
         }
     }
 

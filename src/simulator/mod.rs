@@ -230,6 +230,13 @@ impl Simulator {
         Client::builder(environment, self.credentials())
             .transport(InProcess(self.clone()))
             .with_clock(self.shared.clock.clone())
+            .query_spacing(self.spacing_of_clients())
+    }
+
+    /// A twelfth more than it asks for: a client that takes 12 s for 12 s is throttled now and then.
+    fn spacing_of_clients(&self) -> Duration {
+        let spacing = self.shared.settings.query_spacing;
+        spacing.saturating_add(spacing.checked_div(12).unwrap_or_default())
     }
 
     /// The credentials that it accepts.

@@ -41,6 +41,8 @@ pub(super) const DUPLICATE: Verdict = Verdict(15, "Duplicate Detected");
 pub(super) const BAD_PARAMETER: Verdict = Verdict(25, "The request parameters are invalid.");
 pub(super) const WRONG_INITIATOR: Verdict = Verdict(2001, "The initiator information is invalid.");
 pub(super) const NOT_FOUND: Verdict = Verdict(2032, "The transaction receipt number does not exist.");
+pub(super) const NOT_FOUND_BY_ID: Verdict =
+    Verdict(2033, "The transaction cannot be found by the specified OriginatorConversationID or ConversationID.");
 pub(super) const INITIATOR_LOCKED: Verdict = Verdict(8006, "The security credential is locked.");
 const DAILY_LIMIT: Verdict = Verdict(4, "Declined due to limit rule: would exceed daily transfer limit.");
 const BALANCE_LIMIT: Verdict = Verdict(8, "Declined due to limit rule: would exceed the maximum balance.");
@@ -78,6 +80,12 @@ pub const PAYOUT_SCENARIOS: &[PayoutScenario] = &[
     scenario(4, "is over the daily limit (4)", DAILY_LIMIT, Report::Once),
     scenario(8, "may not hold so much (8)", BALANCE_LIMIT, Report::Once),
     scenario(26, "meets a busy M-PESA (26: proves nothing; nothing is paid)", SYSTEM_BUSY, Report::Once),
+    scenario(
+        41,
+        "is not paid, as the utility account holds too little, by the sandbox's code (4001)",
+        Verdict(4001, "Insufficient balance"),
+        Report::Once,
+    ),
     scenario(40, "is not registered (2040)", UNREGISTERED, Report::Once),
     scenario(91, "is paid, the result is lost", PROCESSED, Report::Lost),
     scenario(92, "is paid, the result comes twice", PROCESSED, Report::Twice),

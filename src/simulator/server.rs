@@ -126,6 +126,7 @@ impl Served {
     /// If it is served on an address that is not loopback.
     pub fn client_builder(&self) -> ClientBuilder {
         Client::builder(self.environment(), self.simulator.credentials())
+            .query_spacing(self.simulator.spacing_of_clients())
     }
 
     /// The `MPESA_*` variables by which a program in any language calls it, as the PayBill that it knows. Where callbacks

@@ -8,10 +8,10 @@ use serde::de::MapAccess;
 
 use super::failure::{Source, StkFailure};
 use crate::{
-    CheckoutRequestId, Kes, MerchantRequestId, Msisdn, ReceiptNumber, ResultCode, Timestamp,
-    code::Why,
+    CheckoutRequestId, Kes, MerchantRequestId, Msisdn, Payer, ReceiptNumber, ResultCode, Timestamp,
+    code::{Unproven, Why},
     error::{DecodeError, redact},
-    wire::{Fields, Next, Once, Quote, Scalar, Told, read_posted},
+    wire::{Fields, Next, Once, Quote, Scalar, Told, plain, read_posted},
 };
 
 /// What became of a push, as Daraja's callback tells it.
@@ -63,8 +63,8 @@ pub struct StkPayment {
     pub receipt: ReceiptNumber,
     /// What was paid; `None` if the callback does not report it. Compare it with what was asked.
     pub amount: Option<Kes>,
-    /// Who paid.
-    pub payer: Option<Msisdn>,
+    /// Who paid, as far as the callback reports it. Compare it with whom you asked: [`Payer::may_be`].
+    pub payer: Option<Payer>,
     /// When it was paid.
     pub completed_at: Option<Timestamp>,
 }
@@ -108,6 +108,12 @@ impl StkUnproven {
     #[must_use]
     pub fn speaks_for_payment(&self) -> bool {
         self.speaks_for_payment
+    }
+}
+
+impl From<&StkUnproven> for Unproven {
+    fn from(told: &StkUnproven) -> Self {
+        Self::new(told.code.clone(), &told.description, told.why.clone())
     }
 }
 
@@ -169,7 +175,7 @@ struct Read<'a> {
 struct Items<'a> {
     receipt: Once<Cow<'a, str>>,
     amount: Once<Kes>,
-    payer: Once<Msisdn>,
+    payer: Once<Payer>,
     completed_at: Once<Timestamp>,
 }
 
@@ -195,20 +201,26 @@ fn conclude(code: Once<ResultCode>, description: &str, items: Items<'_>) -> StkO
     let is_contradicted = code.is_contradicted() || items.amount.is_contradicted();
     let code = code.given().unwrap_or_else(ResultCode::none);
     let receipt = Told::of(items.receipt.as_ref());
-    let why = match (receipt, code.is_success()) {
+    let why = match (&receipt, code.is_success()) {
         (Told::Contradicted, _) => Why::Contradicted,
         _ if is_contradicted => Why::Contradicted,
         (Told::Receipt(receipt), true) => {
-            let (amount, payer, completed_at) = (items.amount.given(), items.payer.given(), items.completed_at.given());
+            let receipt = *receipt;
+            let payer = match items.payer {
+                Once::Absent => None,
+                Once::Given(payer) => Some(payer),
+                Once::Contradicted => Some(Payer::Unreadable("two different numbers".into())),
+            };
+            let (amount, completed_at) = (items.amount.given(), items.completed_at.given());
             return StkOutcome::Paid(StkPayment { receipt, amount, payer, completed_at });
         }
         (Told::Nothing, true) => Why::NoReceipt,
-        (Told::Unreadable, true) => Why::UnreadableReceipt,
+        (Told::Unreadable(text), true) => Why::unreadable(text),
         (Told::Nothing, false) => match StkFailure::known(code.clone(), description, Source::Callback) {
             Ok(failure) => return StkOutcome::Failed(failure),
             Err(_) => Why::UnknownCode,
         },
-        (Told::Receipt(_) | Told::Unreadable, false) => Why::Contradicted,
+        (Told::Receipt(_) | Told::Unreadable(_), false) => Why::Contradicted,
     };
     StkOutcome::Unproven(StkUnproven {
         speaks_for_payment: why != Why::UnknownCode || !items.is_empty() || code.as_number().is_none(),
@@ -245,9 +257,18 @@ impl<'a> Items<'a> {
             // What is neither a text nor a number cannot be read as a receipt: nor can the empty text.
             "MpesaReceiptNumber" => self.receipt.add(value.into_text().unwrap_or_default()),
             "Amount" => self.amount.add_read(value.to_kes()),
-            "PhoneNumber" => self.payer.add_read(value.read(Msisdn::try_from)),
+            "PhoneNumber" => self.add_payer(&value),
             "TransactionDate" => self.completed_at.add_read(value.read(Timestamp::try_from)),
             _ => {}
+        }
+    }
+
+    /// What is neither a text nor a number cannot be read as a payer.
+    fn add_payer(&mut self, value: &Scalar<'_>) {
+        let unreadable = || Some(Payer::Unreadable("no number".into()));
+        let other = || value.to_whole_text().map_or_else(unreadable, |text| Payer::read(plain(&text)));
+        if let Some(payer) = value.read(Msisdn::try_from).map(Payer::Msisdn).or_else(other) {
+            self.payer.add(payer);
         }
     }
 

@@ -145,7 +145,10 @@ pub enum StkReason {
     PromptNotSent,
     /// 1032: the customer cancelled, or the prompt was dismissed.
     Cancelled,
-    /// 1037: the customer did not answer, or the phone could not be reached.
+    /// 1031: the customer cancelled, as an older code of Daraja says. It is not proved that nothing was paid: treat it as
+    /// [`NoResponse`](Self::NoResponse).
+    CancelledUnconfirmed,
+    /// 1036, 1037: the customer did not answer, or the phone could not be reached.
     NoResponse,
     /// 2001: a wrong PIN.
     WrongPin,
@@ -211,7 +214,8 @@ impl StkReason {
             1019 => Self::Expired,
             1025 | 9999 => Self::PromptNotSent,
             1032 => Self::Cancelled,
-            1037 => Self::NoResponse,
+            1031 => Self::CancelledUnconfirmed,
+            1036 | 1037 => Self::NoResponse,
             2001 => Self::WrongPin,
             8006 => Self::PinLocked,
             5 | 6 | 11 | 13 | 2006 => Self::PayerAccount,
@@ -233,6 +237,7 @@ impl StkReason {
             Self::Expired => "the request expired",
             Self::PromptNotSent => "the prompt could not be sent",
             Self::Cancelled => "the customer cancelled",
+            Self::CancelledUnconfirmed => "the customer cancelled, as an older code says",
             Self::NoResponse => "the customer did not answer, or the phone could not be reached",
             Self::WrongPin => "the PIN was wrong",
             Self::PinLocked => "the customer's PIN is locked",
@@ -247,7 +252,11 @@ impl StkReason {
         match self {
             Self::Cancelled | Self::WrongPin => Advice::RetryNow,
             // A prompt that nobody saw answered can still be answered: it is given time to be gone.
-            Self::Expired | Self::NoResponse | Self::SubscriberBusy | Self::PromptNotSent => Advice::RetryAfter(MINUTE),
+            Self::Expired
+            | Self::CancelledUnconfirmed
+            | Self::NoResponse
+            | Self::SubscriberBusy
+            | Self::PromptNotSent => Advice::RetryAfter(MINUTE),
             Self::TooSoon => Advice::RetryAfter(TWO_MINUTES),
             Self::InsufficientFunds | Self::DailyLimit | Self::PinLocked | Self::PayerAccount => Advice::AskCustomer,
             Self::BelowMinimum | Self::AboveMaximum | Self::BalanceLimit | Self::NotPermitted => {
@@ -299,6 +308,9 @@ impl StkReason {
             },
             Self::Expired | Self::NoResponse => {
                 unproved!("No answer came from your phone.", "unlock your phone, keep it near and try again.")
+            }
+            Self::CancelledUnconfirmed => {
+                unproved!("The payment request was cancelled.", "start again when you want to pay.")
             }
             Self::PromptNotSent => {
                 unproved!("The payment request could not be shown on your phone.", "try again in a minute.")

@@ -9,10 +9,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use zeroize::Zeroizing;
 
-use crate::{ShortCode, TillNumber, Timestamp, secret::Passkey};
+use crate::{Rules, ShortCode, TillNumber, Timestamp, error::Invalid, secret::Passkey};
 
 mod budget;
 mod callback;
+mod check;
 mod failure;
 mod push;
 mod query;
@@ -21,6 +22,7 @@ mod wait;
 
 pub(crate) use budget::QueryBudget;
 pub use callback::{StkCallback, StkOutcome, StkPayment, StkUnproven};
+pub use check::PaymentCheck;
 pub use failure::{Source, StkFailure, StkReason};
 #[cfg(feature = "simulator")]
 pub(crate) use push::{AcceptedBody, PUSH_PATH, PushBody};
@@ -76,8 +78,17 @@ impl Merchant {
         self.till
     }
 
-    pub(crate) fn uses_public_passkey(&self) -> bool {
-        self.signer.passkey.is_public_sandbox_passkey()
+    pub(crate) fn check(&self, rules: &Rules) -> Result<(), Invalid> {
+        if rules.environment().is_production() && self.signer.passkey.is_public_sandbox_passkey() {
+            let reason = "it is the sandbox's public passkey: production has one of its own, from the Go Live mail";
+            return Err(Invalid::new("passkey", reason));
+        }
+        Ok(())
+    }
+
+    /// Whether the till is the store number: Daraja answers `SFC_IC0003` then.
+    pub(crate) fn till_is_store(&self) -> bool {
+        self.till.is_some_and(|till| till.as_str() == self.short_code.as_str())
     }
 
     fn stamp(&self, now: Timestamp) -> (String, String) {

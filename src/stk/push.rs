@@ -8,8 +8,8 @@ use url::Url;
 use super::Merchant;
 use crate::{
     AccountReference, Answer, CheckoutRequestId, MerchantRequestId, Msisdn, Operation, Repeat, Result, Rules,
-    Shillings, Timestamp, TransactionDesc, callback_url, config::WithoutPath, error::Invalid, operation::NotAfter,
-    wire::Text,
+    Shillings, Timestamp, TransactionDesc, callback_url, config::WithoutPath, error::mask_id, operation::NotAfter,
+    webhook::shown_reference, wire::Text,
 };
 
 pub(crate) const PUSH_PATH: &str = "/mpesa/stkpush/v1/processrequest";
@@ -123,15 +123,16 @@ impl Operation for StkPush {
         self.not_after
     }
 
+    fn about(&self) -> Option<Cow<'_, str>> {
+        let account = || mask_id(self.reference.as_str());
+        Some(shown_reference(&self.callback_url).unwrap_or_else(account).into())
+    }
+
     fn check(&self, rules: &Rules) -> Result<()> {
         rules.check_line(self.payer)?;
         rules.limits().check_stk(self.amount)?;
         callback_url::check("callback URL", &self.callback_url, rules)?;
-        if rules.environment().is_production() && self.merchant.uses_public_passkey() {
-            let reason = "it is the sandbox's public passkey: production has one of its own, from the Go Live mail";
-            return Err(Invalid::new("passkey", reason).into());
-        }
-        Ok(())
+        Ok(self.merchant.check(rules)?)
     }
 
     fn body(&self, now: Timestamp) -> impl Serialize + Send {
@@ -165,7 +166,12 @@ impl Operation for StkPush {
             merchant_request_id: body.merchant_request_id.as_str().parse().ok(),
             customer_message: body.customer_message.0.map(Cow::into_owned).unwrap_or_default(),
         };
-        tracing::info!(checkout_request_id = ?accepted.checkout_request_id, "push accepted");
+        tracing::info!(
+            reference = self.about().as_deref(),
+            checkout_request_id = mask_id(accepted.checkout_request_id.as_str()),
+            merchant_request_id = accepted.merchant_request_id.as_ref().map(|id| mask_id(id.as_str())),
+            "push accepted"
+        );
         Ok(accepted)
     }
 }

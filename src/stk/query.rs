@@ -1,21 +1,29 @@
 //! STK query: what Daraja knows about a push. Daraja page: "M-Pesa Express Query".
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
     Merchant,
     failure::{Source, StkFailure},
 };
+use crate::code::{Unproven, Why};
 use crate::{
     Answer, CheckoutRequestId, Operation, Repeat, Result, ResultCode, Timestamp,
-    error::{ApiError, Error},
+    error::{ApiError, Error, mask_id},
+    operation::Rate,
     wire::Text,
 };
 
 pub(crate) const QUERY_PATH: &str = "/mpesa/stkpushquery/v1/query";
 
-/// Asks what became of a push. It moves no money and may be repeated, but the sandbox allows five a minute per app:
-/// [`Client::wait_for_payment`](crate::Client::wait_for_payment) spaces all queries of a client.
+/// Asks what became of a push. It moves no money and may be repeated, but the sandbox allows five a minute per app. So all
+/// queries of a client, those of [waits](crate::Client::wait_for_payment) included, are
+/// [spaced](crate::client::ClientBuilder::query_spacing): one that is sent while others are due waits for its turn.
+///
+/// One answer that reports a failure is no proof: [`Client::check_payment`](crate::Client::check_payment) asks once and
+/// remembers what was said.
 ///
 /// ```
 /// use daraja::{Shillings, StkPush, StkQuery, StkStatus, simulator::Simulator};
@@ -60,7 +68,7 @@ pub enum StkStatus {
     /// Daraja does not know the id, which is also its answer right after a push. Not final.
     NotFound,
     /// A code that proves nothing: unknown to this crate, or Daraja itself was busy. Not final.
-    Unknown(ResultCode),
+    Unknown(Unproven),
 }
 
 impl Operation for StkQuery {
@@ -72,6 +80,14 @@ impl Operation for StkQuery {
 
     fn repeat(&self) -> Repeat {
         Repeat::Safe
+    }
+
+    fn rate(&self) -> Rate {
+        Rate::StkQueries
+    }
+
+    fn about(&self) -> Option<Cow<'_, str>> {
+        Some(mask_id(self.checkout_request_id.as_str()).into())
     }
 
     fn body(&self, now: Timestamp) -> impl Serialize + Send {
@@ -94,7 +110,9 @@ impl Operation for StkQuery {
                 Err(answer.unreadable("is about another payment").into())
             }
             // A zero proves a payment only for our own id.
-            None if code.is_success() => Ok(StkStatus::Unknown(code)),
+            None if code.is_success() => {
+                Ok(StkStatus::Unknown(Unproven::new(code, body.result_desc.as_str(), Why::NoId)))
+            }
             _ => Ok(read(code, body.result_desc.as_str())),
         }
     }
@@ -120,7 +138,10 @@ fn read(code: ResultCode, description: &str) -> StkStatus {
     if code == ResultCode::PROCESSING || description.to_ascii_lowercase().contains("processing") {
         return StkStatus::Pending;
     }
-    StkFailure::known(code, description, Source::Query).map_or_else(StkStatus::Unknown, StkStatus::Failed)
+    match StkFailure::known(code, description, Source::Query) {
+        Ok(failure) => StkStatus::Failed(failure),
+        Err(code) => StkStatus::Unknown(Unproven::new(code, description, Why::UnknownCode)),
+    }
 }
 
 /// The request as it stands on the wire.

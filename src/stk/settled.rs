@@ -4,7 +4,11 @@ use super::{
     callback::{StkCallback, StkOutcome, StkPayment},
     failure::{Source, StkFailure},
 };
-use crate::{CheckoutRequestId, Kes, Msisdn, ReceiptNumber, Timestamp};
+use crate::{
+    CheckoutRequestId, Kes, Payer, ReceiptNumber, Timestamp,
+    code::Unproven,
+    error::{mask, mask_id},
+};
 
 /// A payment whose end is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +40,36 @@ pub struct Payment {
     pub receipt: Option<ReceiptNumber>,
     /// What was paid. Compare it with what was asked.
     pub amount: Option<Kes>,
-    /// Who paid.
-    pub payer: Option<Msisdn>,
+    /// Who paid, as far as the callback reports it. Compare it with whom you asked: [`Payer::may_be`].
+    pub payer: Option<Payer>,
     /// When it was paid.
     pub completed_at: Option<Timestamp>,
 }
 
 impl Settled {
+    /// One line for the log, with the key by which a payment is found.
+    pub(super) fn log(&self, reference: Option<&str>) {
+        let (checkout_request_id, source) = (mask_id(self.checkout_request_id.as_str()), self.source);
+        match &self.outcome {
+            Outcome::Paid(payment) => {
+                let receipt = payment.receipt.map(|receipt| mask(receipt.as_str()));
+                tracing::info!(reference, checkout_request_id, outcome = "paid", receipt, ?source, "payment settled");
+            }
+            Outcome::Failed(failure) => {
+                let (code, reason) = (failure.code(), failure.reason());
+                tracing::info!(
+                    reference,
+                    checkout_request_id,
+                    outcome = "failed",
+                    %code,
+                    ?reason,
+                    ?source,
+                    "payment settled"
+                );
+            }
+        }
+    }
+
     /// Takes the receipt from a callback that came after a query had settled the payment. Nothing is settled again:
     /// a failure stays a failure here, and a callback about another payment changes nothing.
     ///
@@ -67,6 +94,12 @@ impl Settled {
         *payment = Payment::from(told.clone());
         true
     }
+}
+
+/// One line for the log about a report that settles nothing.
+pub(super) fn warn_of(unproven: &Unproven, reference: Option<&str>, checkout_request_id: &str) {
+    let Unproven { code, description, why } = unproven;
+    tracing::warn!(reference, checkout_request_id, %code, %description, %why, "payment not settled by a report");
 }
 
 impl From<StkPayment> for Payment {

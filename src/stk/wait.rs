@@ -10,18 +10,21 @@ use std::{
 };
 
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
 use super::{
     Merchant,
     callback::StkOutcome,
     failure::Source,
     query::{StkQuery, StkStatus},
-    settled::{Outcome, Payment, Settled},
+    settled::{Outcome, Payment, Settled, warn_of},
 };
 use crate::{
     CheckoutRequestId, Client, ResultCode, RetryPolicy,
+    client::Turn,
     clock::after,
-    error::{Error, Result, StillPending},
+    code::Unproven,
+    error::{Error, Result, StillPending, mask_id},
     transport::BoxFuture,
     webhook::{Arrival, Inbox, Listener, Reference},
 };
@@ -161,15 +164,36 @@ impl<'a> Wait<'a> {
     }
 
     async fn run(mut self) -> Result<Settled> {
+        let span =
+            tracing::info_span!("wait", reference = tracing::field::Empty, checkout_request_id = tracing::field::Empty);
+        if !span.is_disabled() {
+            span.record("checkout_request_id", mask_id(self.id.as_str()));
+            if let Some(reference) = self.reference {
+                span.record("reference", mask_id(reference.as_str()));
+            }
+        }
+        async { self.settle().await }.instrument(span).await
+    }
+
+    async fn settle(&mut self) -> Result<Settled> {
         let deadline = after(Instant::now(), self.limit);
-        let mut known = Known::default();
-        let Ok((outcome, source)) = timeout_at(deadline, self.ask_until_settled(&mut known)).await else {
-            let pending = StillPending::new(self.limit, known.last_error);
+        let mut known = Known {
+            reference: self.reference.map(|reference| mask_id(reference.as_str())),
+            checkout_request_id: mask_id(self.id.as_str()),
+            ..Known::default()
+        };
+        let ended = timeout_at(deadline, self.ask_until_settled(&mut known)).await;
+        let reference = known.reference.as_deref();
+        let Ok((outcome, source)) = ended else {
+            let Known { checkout_request_id, speaks_for_payment, .. } = &known;
+            tracing::warn!(reference, checkout_request_id, speaks_for_payment, "payment not settled in time");
+            let pending = StillPending::new(self.limit, known.last_error).with_unproven(known.unproven);
             let pending = if known.speaks_for_payment { pending.speaking_for_payment() } else { pending };
             return Err(Error::still_pending(pending));
         };
-        tracing::info!(?source, paid = matches!(outcome, Outcome::Paid(_)), "payment settled");
-        Ok(Settled { checkout_request_id: self.id.clone(), outcome, source })
+        let settled = Settled { checkout_request_id: self.id.clone(), outcome, source };
+        settled.log(reference);
+        Ok(settled)
     }
 
     async fn ask_until_settled(&mut self, known: &mut Known) -> (Outcome, Source) {
@@ -223,7 +247,7 @@ impl<'a> Wait<'a> {
         self.client.queries().turn(due).await;
         asking.store(true, Ordering::Relaxed);
         // The next turn is the repeat: one that goes beside the budget would only be throttled.
-        self.client.send_with(&self.query, RetryPolicy::never()).await
+        self.client.execute(&self.query, RetryPolicy::never(), Turn::Taken).await
     }
 
     /// Evaluates a query's answer, and sets when the next query is due.
@@ -242,14 +266,12 @@ impl<'a> Wait<'a> {
                 known.suspect = suspect.or_else(|| Some(Suspect { since: now, code: failure.code().clone() }));
                 known.due = confirmed_at.or_else(|| Some(after(now, self.confirm_after)));
             }
-            Ok(StkStatus::Failed(_) | StkStatus::Pending | StkStatus::NotFound | StkStatus::Unknown(_)) => {
-                known.suspect = None;
-                known.last_error = None;
+            Ok(StkStatus::Failed(_) | StkStatus::Pending | StkStatus::NotFound) => known.nothing_is_wrong(),
+            Ok(StkStatus::Unknown(unproven)) => {
+                known.nothing_is_wrong();
+                known.note(unproven);
             }
             Err(error) => {
-                if error.is_throttled() {
-                    self.client.queries().slow_down(error.retry_after());
-                }
                 if known.suspect.is_some() {
                     known.due = Some(after(now, self.confirm_after));
                 }
@@ -263,10 +285,15 @@ impl<'a> Wait<'a> {
 /// What one wait has learnt so far.
 #[derive(Default)]
 struct Known {
+    /// Under these the log has this payment.
+    reference: Option<String>,
+    checkout_request_id: String,
     /// When the next query is due.
     due: Option<Instant>,
     suspect: Option<Suspect>,
     last_error: Option<Error>,
+    /// What a callback or a query reported last that settles nothing.
+    unproven: Option<Unproven>,
     /// A callback reported a payment without proving it. A failure that queries report is not believed any more.
     speaks_for_payment: bool,
     /// A callback settled nothing. A query is to be asked after it: the answer of one that was under way can be older.
@@ -280,19 +307,39 @@ impl Known {
             Arrival::Callback(callback) => match callback.outcome {
                 StkOutcome::Paid(payment) => return Some(Outcome::Paid(payment.into())),
                 StkOutcome::Failed(failure) => return Some(Outcome::Failed(failure)),
-                unproven @ StkOutcome::Unproven(_) => unproven,
+                StkOutcome::Unproven(unproven) => {
+                    self.note((&unproven).into());
+                    StkOutcome::Unproven(unproven)
+                }
             },
             Arrival::Hint(callback) => callback.outcome,
         };
         self.is_in_doubt = true;
         if outcome.speaks_for_payment() && !self.speaks_for_payment {
             self.speaks_for_payment = true;
+            let Self { reference, checkout_request_id, .. } = self;
             tracing::warn!(
+                reference = reference.as_deref(),
+                checkout_request_id,
                 ?outcome,
                 "a callback reports a payment without proving it: only a query that says paid is believed"
             );
         }
         None
+    }
+
+    /// A query was answered, and it reported no failure.
+    fn nothing_is_wrong(&mut self) {
+        self.suspect = None;
+        self.last_error = None;
+    }
+
+    /// Keeps what settles nothing, for a person to see.
+    fn note(&mut self, unproven: Unproven) {
+        if self.unproven.as_ref() != Some(&unproven) {
+            warn_of(&unproven, self.reference.as_deref(), &self.checkout_request_id);
+            self.unproven = Some(unproven);
+        }
     }
 
     /// A query that is overdue keeps its place in the queue.

@@ -25,7 +25,7 @@ pub use self::{
 };
 
 /// Names a character for an error message, so that look-alikes and invisible ones can be told apart.
-fn name_of(c: char) -> String {
+pub(crate) fn name_of(c: char) -> String {
     if c.is_ascii() { format!("{c:?}") } else { format!("{c:?} (U+{:04X})", u32::from(c)) }
 }
 

@@ -180,18 +180,21 @@ struct Scan {
     /// How many digits there were, also beyond the most that can be right.
     count: usize,
     has_plus: bool,
+    /// Where the last dot stood: so many digits were before it.
+    dot: Option<usize>,
 }
 
 impl Scan {
     fn of(text: &str) -> Result<Self, String> {
-        let mut scan = Self { digits: [0; MOST_DIGITS], count: 0, has_plus: false };
+        let mut scan = Self { digits: [0; MOST_DIGITS], count: 0, has_plus: false, dot: None };
         let mut is_first = true;
         for c in text.chars() {
             match c {
                 '0'..='9' => scan.push(c as u8),
                 '+' if is_first => scan.has_plus = true,
                 _ if is_blank(c) => continue,
-                _ if is_punctuation(c) => {}
+                '.' => scan.dot = Some(scan.count),
+                _ if is_punctuation(c) => scan.dot = None,
                 _ => return Err(unexpected(c)),
             }
             is_first = false;
@@ -210,6 +213,13 @@ impl Scan {
         let Some(digits) = self.digits.get(..self.count) else {
             return Err(format!("too many digits: {}; write 10 as 0712 345 678, or 12 beginning with 254", self.count));
         };
+        if self.dot.is_some_and(|dot| is_fraction(digits.get(dot..).unwrap_or_default())) {
+            return Err(
+                "it ends in a decimal fraction, as a column of numbers in a spreadsheet writes it, which can also \
+                        cut a digit off: store phone numbers as text"
+                    .to_owned(),
+            );
+        }
         let (prefix, national) = match digits {
             [b'0', b'0', b'2', b'5', b'4', rest @ ..] if !self.has_plus => ("00254", without_slip(rest)),
             [b'2', b'5', b'4', rest @ ..] => ("254", without_slip(rest)),
@@ -220,6 +230,12 @@ impl Scan {
         };
         national_part(prefix, national)
     }
+}
+
+/// Whether the digits behind the last dot are a fraction, such as `.0` or `.00`. A dot that separates has two or more digits
+/// behind it, such as `0708.37.41.49`.
+fn is_fraction(digits: &[u8]) -> bool {
+    matches!(digits, [_] | [b'0', b'0'])
 }
 
 /// Takes away the 0 in `+254 (0) 712 345 678`.
@@ -311,6 +327,8 @@ mod tests {
             "0708\u{2013}374\u{2014}149",
             "0708\u{2212}374149",
             "0708.374.149",
+            "07.08.37.41.49",
+            "0708.374.149.",
             "(0708) 374149",
             "[0708] 374149",
             "+254 708 374 149",

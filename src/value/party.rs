@@ -6,7 +6,7 @@ use super::{
     Msisdn, ShortCode,
     wire::{Wire, serde_as_text},
 };
-use crate::error::Invalid;
+use crate::{error::Invalid, wire::plain};
 
 /// One side of a transaction as Daraja writes it: number and name, such as `254700000001 - NAME SURNAME` or
 /// `600310 - Safaricom333`.
@@ -53,13 +53,13 @@ impl Party {
     /// The number as a phone number, if it is a whole one.
     #[must_use]
     pub fn msisdn(&self) -> Option<Msisdn> {
-        self.number().parse().ok()
+        plain(self.number()).parse().ok()
     }
 
     /// The number as a short code, if it is one.
     #[must_use]
     pub fn short_code(&self) -> Option<ShortCode> {
-        self.number().parse().ok()
+        plain(self.number()).parse().ok()
     }
 
     fn split(&self) -> (&str, Option<&str>) {
@@ -124,6 +124,8 @@ mod tests {
     #[test]
     fn only_a_whole_number_is_a_phone_number() {
         assert!(Party::new("254700000001 - A").msisdn().is_some());
+        assert!(Party::new("254700000001.0 - A").msisdn().is_some());
+        assert!(Party::new("25470000000.0 - A").msisdn().is_none());
         assert!(Party::new("2547*****001 - A").msisdn().is_none());
         assert!(Party::new("600310 - A").msisdn().is_none());
         assert!(Party::new("600310 - A").short_code().is_some());

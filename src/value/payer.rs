@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Msisdn;
-use crate::error::mask_id;
+use crate::error::{mask, mask_id};
 
 /// Who paid, as far as Daraja tells: a number, or what it lets be seen of one.
 ///
@@ -29,10 +29,12 @@ pub enum Payer {
     Masked(Box<str>),
     /// A SHA-256 hash of the number, in hexadecimal digits: the same customer has the same one each time.
     Hashed(Box<str>),
+    /// A text that is none of these. It speaks against every number: what cannot be read is not known to be the right one.
+    Unreadable(Box<str>),
 }
 
 impl Payer {
-    /// Reads what Daraja wrote, if it names anybody: between organisations it is empty.
+    /// Reads what Daraja wrote. `None` if that is nothing: between organisations it is empty.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -45,23 +47,38 @@ impl Payer {
         } else if text.contains('*') && text.len() <= 24 && text.chars().all(is_mask) {
             Some(Self::Masked(text.into()))
         } else {
-            None
+            // What passes a message on can write `null` as a text.
+            let is_absent = text.is_empty() || text.eq_ignore_ascii_case("null");
+            (!is_absent).then(|| Self::Unreadable(text.chars().take(64).collect()))
         }
     }
 
-    /// Whether it does not speak against this number. A masked one is compared by the digits that can be seen. A hash is
-    /// not compared: what exactly is hashed is not documented.
+    /// The number, if it is a whole one.
+    #[must_use]
+    pub fn msisdn(&self) -> Option<Msisdn> {
+        match self {
+            Self::Msisdn(number) => Some(*number),
+            Self::Masked(_) | Self::Hashed(_) | Self::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether it does not speak against this number. A masked one is compared by the digits that it shows, written as
+    /// `2547…`, as `07…` and as `7…`. A hash is not compared: what exactly is hashed is not documented.
     #[must_use]
     pub fn may_be(&self, number: Msisdn) -> bool {
         match self {
             Self::Msisdn(own) => *own == number,
             Self::Hashed(_) => true,
+            Self::Unreadable(_) => false,
             Self::Masked(mask) => {
-                let number = number.to_string();
+                let international = number.to_string();
+                let national = international.get(3..).unwrap_or_default();
+                let local = format!("0{national}");
                 let digits = |c: char| !c.is_ascii_digit();
                 let start = mask.split(digits).next().unwrap_or_default();
                 let end = mask.rsplit(digits).next().unwrap_or_default();
-                number.starts_with(start) && number.ends_with(end)
+                let shows = |number: &str| number.starts_with(start) && number.ends_with(end);
+                [&international, &local, national].into_iter().any(shows)
             }
         }
     }
@@ -73,6 +90,7 @@ impl fmt::Debug for Payer {
             Self::Msisdn(number) => f.debug_tuple("Msisdn").field(number).finish(),
             Self::Masked(mask) => f.debug_tuple("Masked").field(&mask_id(mask)).finish(),
             Self::Hashed(_) => f.write_str("Hashed([redacted])"),
+            Self::Unreadable(text) => f.debug_tuple("Unreadable").field(&mask(text)).finish(),
         }
     }
 }
@@ -96,13 +114,17 @@ mod tests {
             ("", None),
             (" ", None),
             ("null", None),
-            ("600310", None),
-            ("<script>*</script>", None),
+            ("070****149", Some(Payer::Masked("070****149".into()))),
+            ("70****149", Some(Payer::Masked("70****149".into()))),
+            ("600310", Some(Payer::Unreadable("600310".into()))),
+            ("<script>*</script>", Some(Payer::Unreadable("<script>*</script>".into()))),
         ] {
             let payer = Payer::read(text);
             assert_eq!(payer, expected, "{text}");
             if let Some(payer) = payer {
-                assert!(payer.may_be(number), "{text}");
+                let is_readable = !matches!(payer, Payer::Unreadable(_));
+                assert_eq!(payer.may_be(number), is_readable, "{text}");
+                assert_eq!(payer.msisdn(), (text == "254708374149").then_some(number), "{text}");
                 let shown = format!("{payer:?}");
                 assert!(!shown.contains("254708374149") && !shown.contains(&hash), "{shown}");
             }
@@ -112,7 +134,7 @@ mod tests {
     #[test]
     fn a_mask_speaks_against_a_number_by_the_digits_that_it_shows() {
         let number = "254708374149".parse().unwrap();
-        for mask in ["2547 ***** 148", "25471****149", "*********140", "255******149"] {
+        for mask in ["2547 ***** 148", "25471****149", "*********140", "255******149", "071****149", "8****149"] {
             assert!(!Payer::read(mask).unwrap().may_be(number), "{mask}");
         }
         assert!(!Payer::read("254708374148").unwrap().may_be(number));

@@ -116,12 +116,13 @@ fn is_conclusive(result: &ResultEnvelope) -> bool {
         result.transaction_status().is_some_and(|result| match result.outcome {
             StatusOutcome::Found(transaction) => transaction.proof().is_some(),
             StatusOutcome::NotFound | StatusOutcome::Failed(_) => true,
+            StatusOutcome::Unproven(_) => false,
         })
     };
     let known = || {
         result.account_balance().is_some_and(|result| match result.outcome {
-            BalanceOutcome::Known(balances) => !balances.accounts.is_empty(),
-            BalanceOutcome::Failed(_) => true,
+            BalanceOutcome::Known(_) | BalanceOutcome::Failed(_) => true,
+            BalanceOutcome::Unproven(_) => false,
         })
     };
     paid() || reversed() || found() || known()

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use serde::de::MapAccess;
 use serde_json::json;
 
-use super::{Ack, DedupKey, Expected, Mismatch, stored::without_secrets};
+use super::{Ack, DedupKey, Expected, Mismatch, UnknownEvent, stored::without_secrets};
 use crate::{
     CheckoutRequestId, ConversationId, OriginatorConversationId, QueueTimeout, ReceiptNumber, StkCallback, StkOutcome,
     c2b::{C2bNotice, C2bStage},
@@ -107,36 +107,6 @@ pub struct Correlation<'e> {
     pub conversation_id: Option<&'e ConversationId>,
     /// The receipt of money that came in.
     pub receipt: Option<ReceiptNumber>,
-}
-
-/// Something that Daraja posted and this crate does not know, or cannot conclude anything from, as it came.
-///
-/// It can hold names and numbers: `Debug` shows its size only.
-#[derive(Clone, PartialEq, Eq)]
-pub struct UnknownEvent {
-    raw: Box<str>,
-    problem: Option<DecodeError>,
-}
-
-impl UnknownEvent {
-    /// The JSON as it came, without white space at its ends.
-    #[must_use]
-    pub fn raw(&self) -> &str {
-        &self.raw
-    }
-
-    /// Why it was not taken for what it looks like, such as a callback that names two pushes. `None` if it looks like
-    /// nothing that is known.
-    #[must_use]
-    pub fn problem(&self) -> Option<&DecodeError> {
-        self.problem.as_ref()
-    }
-}
-
-impl fmt::Debug for UnknownEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnknownEvent").field("bytes", &self.raw.len()).field("problem", &self.problem).finish()
-    }
 }
 
 impl Event {

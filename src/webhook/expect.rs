@@ -135,7 +135,7 @@ impl Expected {
         }
         match &callback.outcome {
             StkOutcome::Paid(payment) => {
-                self.compare_money(payment.amount, payment.payer.map(Payer::Msisdn).as_ref())?;
+                self.compare_money(payment.amount, payment.payer.as_ref())?;
                 Ok(Some(payment.receipt))
             }
             StkOutcome::Failed(_) | StkOutcome::Unproven(_) => Ok(None),

@@ -71,15 +71,17 @@ mod signed_url;
 #[cfg(feature = "crypto")]
 mod source;
 mod stored;
+mod unknown;
 
 pub use self::{
     ack::{Ack, C2bRejection},
     dedup::DedupKey,
-    event::{Correlation, Event, EventKind, UnknownEvent},
+    event::{Correlation, Event, EventKind},
     expect::{Expected, Mismatch},
     inbox::Inbox,
     journal::{Entry, Finished, Journal, Unfinished},
     reference::Reference,
+    unknown::UnknownEvent,
 };
 #[cfg(feature = "crypto")]
 pub use self::{
@@ -88,6 +90,7 @@ pub use self::{
     source::{ProxyHeader, SAFARICOM, Sources},
 };
 pub(crate) use inbox::{Arrival, Listener};
+pub(crate) use reference::shown_reference;
 
 /// The largest body that is read, in bytes: let your framework read no more. Real ones have about 600 to 1 500.
 pub const MAX_BODY_BYTES: usize = crate::wire::MAX_BYTES;

@@ -143,12 +143,26 @@ impl Receiver {
         match &outcome {
             Ok((reference, event)) => {
                 let reference = mask_id(reference.as_str());
-                tracing::info!(%reference, kind = event.kind().as_str(), "delivery accepted");
+                let (ids, kind) = (event.correlation(), event.kind().as_str());
+                tracing::info!(
+                    %reference,
+                    kind,
+                    checkout_request_id = ids.checkout_request_id.map(|id| mask_id(id.as_str())),
+                    originator_conversation_id = ids.originator_conversation_id.map(|id| mask_id(id.as_str())),
+                    conversation_id = ids.conversation_id.map(|id| mask_id(id.as_str())),
+                    "delivery accepted"
+                );
+                if let Event::Unknown(unknown) = event {
+                    unknown.warn(&reference);
+                }
             }
             Err(refused) => {
                 let shown = |address: Option<IpAddr>| address.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
                 let (peer, client) = (shown(delivery.peer), shown(self.client_of(&delivery)));
-                tracing::warn!(%refused, %peer, %client, bytes = delivery.body.len(), "delivery refused");
+                let (status, bytes) = (refused.status(), delivery.body.len());
+                let reference = refused.is_about_body().then(|| self.urls.verify(delivery.path).ok()).flatten();
+                let reference = reference.map(|(_, reference)| mask_id(reference.as_str()));
+                tracing::warn!(reference, status, %refused, %peer, %client, bytes, "delivery refused");
             }
         }
         outcome
@@ -214,7 +228,7 @@ impl Receiver {
 pub enum Refused {
     /// It came from an address that is not one of the [`Sources`], or from one that cannot be told.
     Source,
-    /// Its path is none of ours.
+    /// Its path is not one of this receiver's URLs.
     Path,
     /// Its path has our form, and none of our secrets has signed it.
     Signature,
@@ -227,6 +241,11 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// Whether its URL is one of ours.
+    fn is_about_body(&self) -> bool {
+        matches!(self, Self::TooLarge | Self::Malformed(_) | Self::Misplaced)
+    }
+
     /// The HTTP status to answer with, and nothing else: 403, 404, 413 or 400.
     #[must_use]
     pub fn status(&self) -> u16 {
@@ -244,7 +263,7 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Source => "it came from an address that is not let in",
-            Self::Path => "its path is none of ours",
+            Self::Path => "its path is not one of this receiver's URLs",
             Self::Signature => "its path was not signed by us",
             Self::TooLarge => "its body is too large",
             Self::Malformed(error) => return write!(f, "{error}"),

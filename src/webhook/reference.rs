@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use url::Url;
+
 use crate::error::{Invalid, mask_id};
 
 /// Your name for one attempt to be paid or to pay: 1 to 64 letters, digits, `-` and `_`. It stands in the callback URL, so
@@ -56,6 +58,14 @@ impl FromStr for Reference {
     }
 }
 
+/// The reference in a signed URL, masked for the log. Whether this program has signed it is not checked.
+pub(crate) fn shown_reference(url: &Url) -> Option<String> {
+    let mut parts = url.path_segments()?.rev();
+    let is_signature = |part: &str| part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    parts.next().filter(|part| is_signature(part))?;
+    parts.next()?.parse().ok().map(|reference: Reference| mask_id(reference.as_str()))
+}
+
 impl AsRef<str> for Reference {
     fn as_ref(&self) -> &str {
         self.as_str()
@@ -68,7 +78,7 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Masked if it holds nine digits in a row, which can be a phone number.
+/// A phone number in it is masked.
 impl fmt::Debug for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Reference").field(&mask_id(&self.0)).finish()

@@ -216,7 +216,9 @@ mod tests {
         assert_eq!(all::<Msisdn>("254708374149.0").unwrap().to_string(), "254708374149");
         assert_eq!(all::<Timestamp>("2.0261006224852E13").unwrap().to_string(), "20261006224852");
         assert_eq!(all::<ShortCode>("600310.0").unwrap().to_string(), "600310");
-        for (number, code) in [("1032", "1032"), ("1032.0", "1032.0"), ("-1", "-1"), ("1e5", "100000.0")] {
+        for (number, code) in
+            [("1032", "1032"), ("1032.0", "1032"), ("-1", "-1"), ("1e5", "100000"), ("1032.5", "1032.5")]
+        {
             assert_eq!(all::<ResultCode>(number).unwrap().to_string(), code);
         }
         for code in ["0.0", "0e0", "0.001", "1e400"] {

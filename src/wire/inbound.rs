@@ -129,7 +129,7 @@ impl<'de, A: MapAccess<'de>> Next<'_, A> {
 
     /// An empty text is none.
     pub(crate) fn text(self) -> Result<Option<Cow<'de, str>>, A::Error> {
-        let text = self.scalar()?.and_then(Scalar::into_text);
+        let text = self.scalar()?.and_then(Scalar::into_whole_text);
         Ok(text.filter(|text| !text.is_empty()))
     }
 
@@ -255,13 +255,13 @@ impl<T: PartialEq> Once<T> {
 }
 
 /// What was said of a receipt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
     /// No receipt, or the dummy that failed requests carry.
     Nothing,
     Receipt(ReceiptNumber),
-    /// Something that is no receipt, such as `0` or `null`.
-    Unreadable,
+    /// This is no receipt, such as `0` or `null`.
+    Unreadable(Box<str>),
     /// Two different ones.
     Contradicted,
 }
@@ -275,10 +275,10 @@ impl Told {
         }
     }
 
-    pub(crate) fn receipt(self) -> Option<ReceiptNumber> {
+    pub(crate) fn receipt(&self) -> Option<ReceiptNumber> {
         match self {
-            Self::Receipt(receipt) => Some(receipt),
-            Self::Nothing | Self::Unreadable | Self::Contradicted => None,
+            Self::Receipt(receipt) => Some(*receipt),
+            Self::Nothing | Self::Unreadable(_) | Self::Contradicted => None,
         }
     }
 
@@ -286,7 +286,7 @@ impl Told {
         match text.parse::<ReceiptNumber>() {
             Ok(receipt) if receipt.is_placeholder() => Self::Nothing,
             Ok(receipt) if receipt.is_plausible() => Self::Receipt(receipt),
-            _ => Self::Unreadable,
+            _ => Self::Unreadable(text.into()),
         }
     }
 }

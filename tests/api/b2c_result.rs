@@ -143,10 +143,10 @@ fn unproven() -> Vec<(&'static str, Expected)> {
         ("zero_with_null_receipt", "0", NoReceipt, false),
         ("zero_with_empty_receipt", "0", NoReceipt, false),
         ("zero_with_receipt_without_value", "0", NoReceipt, false),
-        ("zero_with_null_as_text", "0", UnreadableReceipt, false),
-        ("zero_with_zero_for_a_receipt", "0", UnreadableReceipt, false),
-        ("zero_with_a_number_for_a_receipt", "0", UnreadableReceipt, false),
-        ("zero_with_zero_for_a_transaction_id", "0", UnreadableReceipt, false),
+        ("zero_with_null_as_text", "0", UnreadableReceipt("null".into()), false),
+        ("zero_with_zero_for_a_receipt", "0", UnreadableReceipt("0".into()), false),
+        ("zero_with_a_number_for_a_receipt", "0", UnreadableReceipt("1234567890".into()), false),
+        ("zero_with_zero_for_a_transaction_id", "0", UnreadableReceipt("0".into()), false),
         ("zero_with_receipt_of_another_transaction", "0", Contradicted, false),
         ("zero_with_two_receipts", "0", Contradicted, false),
         ("zero_with_two_amounts", "0", Contradicted, true),
@@ -161,7 +161,7 @@ fn unproven() -> Vec<(&'static str, Expected)> {
         ("looks_like_zero", "00", UnknownCode, true),
         ("zero_with_a_point", "0.0", UnknownCode, true),
         ("failure_with_receipt", "1", Contradicted, true),
-        ("failure_with_rubbish_for_a_receipt", "1", UnreadableReceipt, false),
+        ("failure_with_rubbish_for_a_receipt", "1", UnreadableReceipt("none".into()), false),
         ("failure_with_two_amounts", "1", Contradicted, false),
         ("code_15_duplicate", "15", UnknownCode, false),
         ("code_17_internal_failure", "17", UnknownCode, false),
@@ -283,7 +283,7 @@ fn every_outcome_is_stored_and_read_again() {
 #[test]
 fn what_is_not_proved_says_why_in_words() {
     assert_eq!(NoReceipt.to_string(), "it holds no receipt");
-    assert_eq!(UnreadableReceipt.to_string(), "its receipt cannot be read");
+    assert_eq!(UnreadableReceipt("ABC123".into()).to_string(), "its receipt `ABC123` cannot be read");
     assert_eq!(UnknownCode.to_string(), "its code is not known to be final");
     assert_eq!(Contradicted.to_string(), "it contradicts itself, or its amount cannot be read");
 }

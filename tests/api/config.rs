@@ -2,7 +2,7 @@
 
 use daraja::{AccountBalanceQuery, Client, Credentials, Environment, Operation, Settings};
 
-use crate::support::Scripted;
+use crate::support::{CREDENTIAL, Scripted};
 
 fn lookup<'a>(variables: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
     |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
@@ -10,7 +10,7 @@ fn lookup<'a>(variables: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<St
 
 const BASE: [(&str, &str); 3] = [
     ("MPESA_ENVIRONMENT", "sandbox"),
-    ("MPESA_CONSUMER_KEY", "key of the app"),
+    ("MPESA_CONSUMER_KEY", "key-of-the-app"),
     ("MPESA_CONSUMER_SECRET", "secret-of-the-app"),
 ];
 
@@ -27,11 +27,11 @@ fn problem(more: &[(&'static str, &'static str)]) -> String {
 fn the_guides_variables_load() {
     let settings = Settings::from_lookup(lookup(&with(&[
         ("MPESA_SHORTCODE", "174379"),
-        ("MPESA_PASSKEY", "the passkey"),
+        ("MPESA_PASSKEY", "the-passkey"),
         ("MPESA_CALLBACK_URL", "https://shop.example/api/payments/mpesa/callback"),
         ("MPESA_B2C_SHORTCODE", "600000"),
         ("MPESA_B2C_INITIATOR_NAME", "testapi"),
-        ("MPESA_B2C_SECURITY_CREDENTIAL", "a credential"),
+        ("MPESA_B2C_SECURITY_CREDENTIAL", CREDENTIAL),
         ("MPESA_B2C_RESULT_URL", "https://shop.example/api/payments/b2c/result"),
         ("MPESA_B2C_TIMEOUT_URL", "https://shop.example/api/payments/b2c/timeout"),
     ])))
@@ -144,17 +144,14 @@ fn a_password_that_cannot_be_used_is_a_problem_that_says_what_to_give() {
     let payouts = |more: &[(&'static str, &'static str)]| problem(&[&PAYOUTS, more].concat());
     for (more, expected) in [
         (
-            &[PASSWORD, ("MPESA_B2C_SECURITY_CREDENTIAL", "a credential")][..],
+            &[PASSWORD, ("MPESA_B2C_SECURITY_CREDENTIAL", CREDENTIAL)][..],
             "is set together with MPESA_B2C_SECURITY_CREDENTIAL: keep one of them",
         ),
         (
             &[PASSWORD, ("MPESA_BASE_URL", "http://127.0.0.1:8090")],
             "cannot be used: the certificate of a base URL of your own is unknown, so give MPESA_B2C_SECURITY_CREDENTIAL instead",
         ),
-        (
-            &[("MPESA_B2C_INITIATOR_PASSWORD", "Safaricom\n999")],
-            "cannot be used: it holds a line break or the like: trim what was read from a file",
-        ),
+        (&[("MPESA_B2C_INITIATOR_PASSWORD", "Safaricom\n999")], "holds a line break ('\\n'): remove it"),
         (&[("MPESA_B2C_INITIATOR_PASSWORD", "your_initiator_password")], "still holds the placeholder of the guide"),
     ] {
         assert_eq!(payouts(more), format!("configuration: MPESA_B2C_INITIATOR_PASSWORD {expected}"));
@@ -195,7 +192,7 @@ fn no_value_is_shown_even_if_it_stands_in_the_wrong_variable() {
 fn a_till_needs_its_store_number() {
     let settings = Settings::from_lookup(lookup(&with(&[
         ("MPESA_SHORTCODE", "600986"),
-        ("MPESA_PASSKEY", "the passkey"),
+        ("MPESA_PASSKEY", "the-passkey"),
         ("MPESA_TILL", "5123456"),
     ])))
     .unwrap();

@@ -176,7 +176,7 @@ async fn what_daraja_would_refuse_is_refused_before_anything_is_sent() {
         (
             Environment::Production,
             urls("http://a.example/r", good),
-            "invalid result URL: production calls back over https only",
+            "invalid result URL: Daraja calls back over https only",
         ),
     ] {
         let receipt = "UJ65WSR9W7".parse().unwrap();

@@ -4,7 +4,9 @@
 
 use daraja::{
     B2cOutcome, B2cPayment, B2cResult, Kes, Payout, PayoutState, ResultCode, Shillings, StkCallback, StkOutcome,
-    StkStatus, TransactionStatusResult, payout::Contradiction,
+    StkStatus, TransactionStatusResult,
+    code::{Unproven, Why},
+    payout::Contradiction,
 };
 
 use crate::{
@@ -124,11 +126,13 @@ fn a_number_in_the_place_of_named_values_is_judged_alike_whatever_others_enable(
 #[tokio::test(start_paused = true)]
 async fn the_code_of_an_answer_is_read_as_a_number_and_as_a_text() {
     let query = daraja::StkQuery::new(&merchant(), &"ws_CO_1".parse().unwrap());
+    let unknown = |code: &str| StkStatus::Unknown(Unproven::new(code.into(), "", Why::UnknownCode));
     for (code, expected) in [
         ("0", StkStatus::Paid),
-        ("0.0", StkStatus::Unknown("0.0".into())),
+        ("0.0", unknown("0.0")),
         ("4999", StkStatus::Pending),
-        ("4999.0", StkStatus::Unknown("4999.0".into())),
+        ("4999.0", StkStatus::Pending),
+        ("4999.5", unknown("4999.5")),
     ] {
         let body = format!(r#"{{"ResponseCode":"0","CheckoutRequestID":"ws_CO_1","ResultCode":{code}}}"#);
         let status = Scripted::new([answer(200, body)]).client().send(&query).await.unwrap();

@@ -190,13 +190,13 @@ fn each_refusal_has_its_status_and_the_first_reason_counts() {
         (Some(stranger), &*good, CALLBACK, 403, "it came from an address that is not let in"),
         (None, &good, CALLBACK, 403, "it came from an address that is not let in"),
         (Some(stranger), "/nothing", &*large, 403, "it came from an address that is not let in"),
-        (peer, "/nothing", CALLBACK, 404, "its path is none of ours"),
-        (peer, "", &large, 404, "its path is none of ours"),
+        (peer, "/nothing", CALLBACK, 404, "its path is not one of this receiver's URLs"),
+        (peer, "", &large, 404, "its path is not one of this receiver's URLs"),
         (peer, &forged, CALLBACK, 404, "its path was not signed by us"),
         (peer, &forged, &large, 404, "its path was not signed by us"),
         (peer, &good, &large, 413, "its body is too large"),
         (peer, &good, "", 400, "the callback is empty"),
-        (peer, &good, "<html>", 400, "the callback is not JSON"),
+        (peer, &good, "<html>", 400, "the callback is not JSON (line 1, column 1)"),
         (peer, &good, &deep, 400, "the callback is nested deeper than 32 levels"),
         (peer, &good, &deep_with_text, 400, "the callback is nested deeper than 32 levels"),
         (peer, &good, RESULT, 400, "it is of another kind than its URL is for"),
@@ -232,7 +232,9 @@ fn the_log_has_the_addresses_of_a_refused_delivery() {
     ] {
         let delivery = Delivery::new(peer, "/daraja/attempt-1042/0", b"").forwarded_for(forwarded);
         assert_eq!(receiver.accept(delivery), Err(Refused::Source));
-        let line = format!("delivery refused refused=it came from an address that is not let in {addresses} bytes=0");
+        let line = format!(
+            "delivery refused status=403 refused=it came from an address that is not let in {addresses} bytes=0"
+        );
         assert!(log.text().contains(&line), "{line}");
     }
 }
@@ -267,7 +269,7 @@ fn neither_refusals_nor_the_log_hold_path_body_or_number() {
     }
     let logged = log.text();
     assert!(logged.contains("delivery accepted reference=planted-reference kind=\"unknown\""));
-    assert!(logged.contains("delivery refused refused=it is of another kind than its URL is for"));
+    assert!(logged.contains("status=400 refused=it is of another kind than its URL is for"));
     for text in [&shown, &logged] {
         for hidden in ["path-planted-at-the-door", "NAME PLANTED", mac, "forged-reference-planted", "198.51.100.77"] {
             assert!(!text.contains(hidden), "{hidden}");
@@ -324,7 +326,7 @@ fn every_problem_of_the_variables_is_told_with_its_name_and_without_its_value() 
         ),
         (
             &[("MPESA_CALLBACK_URL", "planted")],
-            vec!["MPESA_CALLBACK_URL: is wrong: relative URL without a base".to_owned()],
+            vec!["MPESA_CALLBACK_URL: is wrong: it does not begin with https://".to_owned()],
         ),
         (
             &[("MPESA_CALLBACK_URL", "ftp://shop.example/planted")],

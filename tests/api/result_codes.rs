@@ -22,6 +22,9 @@ words are no contract: they change from day to day and differ between callback a
 
 Two kinds of codes come at two times. An **error code**, such as `400.002.02`, is the answer to a request that was not taken. A
 **result code**, such as 1032, says later what became of one that was.
+
+The column *known* says how: *documented* by Safaricom, *observed* in answers that others captured, or only *reported* by other
+libraries and applications.
 ";
 
 /// Letters that are known as result codes of some API.
@@ -30,8 +33,24 @@ const WORDS: [&str; 4] = ["R000001", "R000002", "SFC_IC0003", "TP40153"];
 /// What Daraja documents, or was seen to send, as a result code of some API.
 fn documented() -> impl Iterator<Item = ResultCode> {
     let low = [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 17, 18, 19, 20, 21, 22, 24, 25, 26, 29];
-    let high = [1001, 1019, 1025, 1032, 1037, 2001, 2006, 2028, 2032, 2040, 4999, 8006, 9999];
-    low.into_iter().chain(high).chain(100_000_000..=100_000_011).map(ResultCode::new)
+    let middle = [1001, 1019, 1025, 1031, 1032, 1036, 1037, 2001, 2006, 2028, 2029, 2032, 2033, 2040];
+    let high = [4001, 4999, 8006, 9999];
+    low.into_iter().chain(middle).chain(high).chain(100_000_000..=100_000_011).map(ResultCode::new)
+}
+
+/// How a code is known, wherever it is used.
+fn known(code: &ResultCode) -> String {
+    let text = code.to_string();
+    let known = match text.as_str() {
+        "1" | "2" | "21" | "25" | "1019" | "2001" | "8006" | "SFC_IC0003" => "documented, observed",
+        "1031" => "observed in 2021, reported",
+        "1036" => "observed in 2018 and 2019, reported",
+        "4001" => "observed in the sandbox in July 2026",
+        "1032" | "1037" | "2032" | "TP40153" => "observed",
+        "1001" | "2033" | "9999" => "reported",
+        _ => "documented",
+    };
+    known.to_owned()
 }
 
 const REJECTIONS: [C2bRejection; 6] = [
@@ -55,7 +74,7 @@ fn lines(tell: impl Fn(&ResultCode) -> Option<Vec<String>>) -> Vec<Line> {
     let numbers = (0..10_000).chain(99_999_990..100_000_020).map(ResultCode::new);
     let mut lines: Vec<Line> = Vec::new();
     for code in numbers.chain(WORDS.into_iter().map(ResultCode::from)) {
-        let Some(cells) = tell(&code) else { continue };
+        let Some(cells) = tell(&code).map(|cells| [cells, vec![known(&code)]].concat()) else { continue };
         match lines.iter_mut().find(|line| line.cells == cells) {
             Some(line) => line.codes.push(code),
             None => lines.push(Line { codes: vec![code], cells }),
@@ -65,7 +84,7 @@ fn lines(tell: impl Fn(&ResultCode) -> Option<Vec<String>>) -> Vec<Line> {
 }
 
 fn table(page: &mut String, heads: &[&str], lines: &[Line]) {
-    writeln!(page, "\n| {} |\n|{}", heads.join(" | "), "---|".repeat(heads.len())).unwrap();
+    writeln!(page, "\n| {} | known |\n|{}", heads.join(" | "), "---|".repeat(heads.len() + 1)).unwrap();
     for Line { codes, cells } in lines {
         writeln!(page, "| {} | {} |", spans(codes), cells.join(" | ")).unwrap();
     }
@@ -129,11 +148,7 @@ fn question(code: &ResultCode) -> Option<Vec<String>> {
             Some(vec!["no such transaction is known (yet)".to_owned(), "ask again later: it proves nothing".to_owned()])
         }
         StatusOutcome::Failed(failure) if failure.reason() != RequestReason::Other => {
-            let advice = match failure.advice() {
-                Advice::RetryAfter(pause) => format!("ask again after {} s", pause.as_secs()),
-                advice => advice.to_string(),
-            };
-            Some(vec![failure.reason().to_string(), advice])
+            Some(cells(&failure.reason(), failure.advice()))
         }
         _ => None,
     }
@@ -143,11 +158,13 @@ fn question(code: &ResultCode) -> Option<Vec<String>> {
 struct Refusal(Route, u16, &'static str, &'static str, &'static str);
 
 const TOKEN: &str = "the token died early, or the app lacks the product, or the keys are of another environment";
+/// It has no code.
+const EMPTY: &str = "(an empty body)";
 const SLOWER: &str = "too many calls";
 const UNCLEAR: &str = "something went wrong inside Daraja";
 
 #[rustfmt::skip]
-const REFUSALS: [Refusal; 31] = [
+const REFUSALS: [Refusal; 36] = [
     Refusal(Route::OAuth, 400, "400.008.01", "Invalid Authentication passed", "a wrong consumer key or secret"),
     Refusal(Route::OAuth, 400, "400.008.02", "Invalid grant type passed", "not by this crate: somebody changed the request on its way"),
     Refusal(Route::Other, 400, "400.002.01", "Invalid Access Token", TOKEN),
@@ -156,8 +173,11 @@ const REFUSALS: [Refusal; 31] = [
     Refusal(Route::Other, 401, "401.002.01", "Error Occurred - Invalid Access Token", TOKEN),
     Refusal(Route::Other, 401, "401.003.01", "Error Occurred - Invalid Access Token - Invalid API call as no apiproduct match found", TOKEN),
     Refusal(Route::Other, 404, "404.001.03", "Invalid Access Token", TOKEN),
+    Refusal(Route::Other, 401, EMPTY, "", TOKEN),
+    Refusal(Route::Other, 401, "oauth.v2.InvalidAccessToken", "Invalid access token", TOKEN),
     Refusal(Route::Other, 404, "404.001.04", "Invalid Authentication Header", "a header is missing: a proxy took it away"),
     Refusal(Route::Other, 404, "404.001.01", "Resource not found", "a wrong path: see `MPESA_BASE_URL`"),
+    Refusal(Route::Other, 404, "messaging.adaptors.http.flow.ApplicationNotFound", "Unable to identify proxy for host: …", "a wrong host or path: see `MPESA_BASE_URL`"),
     Refusal(Route::Other, 405, "405.001", "Method Not Allowed", "a proxy changed the method"),
     Refusal(Route::Other, 400, "400.002.02", "Bad Request - Invalid PhoneNumber", "the field that the words name; the first one of all if the body was not read as JSON"),
     Refusal(Route::Other, 400, "400.002.02", "Bad Request - Invalid CheckoutRequestID", "a query that comes too early, or asks by a wrong id"),
@@ -169,6 +189,8 @@ const REFUSALS: [Refusal; 31] = [
     Refusal(Route::Other, 500, "500.001.1001", "Wrong credentials", "the passkey does not belong to the short code"),
     Refusal(Route::Other, 500, "500.001.1001", "Merchant does not exist", "the short code is not known for M-PESA Express"),
     Refusal(Route::Other, 500, "500.001.1001", "Unable to lock subscriber, a transaction is already in process for the current subscriber", "another prompt is open on that phone: wait a minute or more"),
+    Refusal(Route::Other, 500, "500.001.1001", "No ICCID found on NMS", "the number has no Safaricom line (reported; the code is assumed)"),
+    Refusal(Route::Other, 500, "500.001.1001", "Merchant not allowed to carry out transaction type CustomerPayBillOnline", "a PayBill is used as a till, or a till as a PayBill (reported; the code is assumed)"),
     Refusal(Route::Other, 500, "500.001.1001", "Internal Server Error", UNCLEAR),
     Refusal(Route::Other, 500, "500.002.1001", "Duplicate OriginatorConversationID.", "the payout's id was used before"),
     Refusal(Route::Other, 500, "500.002.1001", "System internal error.", UNCLEAR),
@@ -195,7 +217,8 @@ impl Refusal {
         let words = if words.is_empty() { "(no words)" } else { words };
         let [push, payout, query] =
             [self.verdict(Call::Push).await, self.verdict(Call::Payout).await, self.verdict(Call::Query).await];
-        format!("| `{code}` | {status} | {words} | {about} | {push} | {payout} | {query} |")
+        let code = if code == EMPTY { EMPTY.to_owned() } else { format!("`{code}`") };
+        format!("| {code} | {status} | {words} | {about} | {push} | {payout} | {query} |")
     }
 
     /// What the client does if it is answered so once; and what it says if it is answered so until it gives up.
@@ -251,7 +274,13 @@ impl Refusal {
             Call::Payout => Route::B2c,
             Call::Query => Route::StkQuery,
         };
-        let fault = if status == 429 { Fault::Throttled(None) } else { Fault::Refused(status, code, words) };
+        let fault = match (status, code) {
+            (429, _) => Fault::Throttled(None),
+            (401, EMPTY) => Fault::UnauthorizedEmpty,
+            (401, "oauth.v2.InvalidAccessToken") => Fault::UnauthorizedFault,
+            (404, "messaging.adaptors.http.flow.ApplicationNotFound") => Fault::NoRoute,
+            _ => Fault::Refused(status, code, words),
+        };
         iter::repeat_n(fault, times).for_each(|fault| simulator.fault(route, fault));
         route
     }
@@ -313,7 +342,7 @@ These are failures of the question. They say nothing about the payment that was 
 
 What the client does and says when a call is answered so. *Unknown* means that it may have been carried out: never send it
 again as a new one. *Refused* and *not carried out* mean that provably nothing happened. A push is never repeated after an answer
-that proves nothing, a payout is, under its own id.
+that proves nothing, a payout is, under its own id. The codes are documented or observed where nothing else is said.
 
 | code | HTTP | words | about | push | payout (B2C v3) | STK query |
 |---|---|---|---|---|---|---|
@@ -322,8 +351,9 @@ that proves nothing, a payout is, under its own id.
         writeln!(page, "{}", refusal.line().await).unwrap();
     }
     page + "
-Without a code: HTML of the firewall, an empty answer, one that is cut off, a redirect, no answer at all. For a push each is
-*unknown*; a connection that was never established is *not carried out, try later*.
+Without a code: an HTTP 401 is a refused token, an HTTP 429 asks to slow down, and an empty HTTP 404 is a refusal. Everything else,
+such as HTML of the firewall, an empty answer, one that is cut off, a redirect or no answer at all, is *unknown* for a push. A
+connection that was never established is *not carried out, try later*.
 "
 }
 

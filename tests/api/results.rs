@@ -68,9 +68,10 @@ enum Status {
     Found(Found),
     NotFound,
     Failed(RequestReason, &'static str),
+    Unproven(Why),
 }
 
-fn found() -> [(&'static str, Found); 35] {
+fn found() -> [(&'static str, Found); 33] {
     let is = |status| Found { status, proof: false, ..COMPLETED };
     let no_receipt = Found { receipt: None, proof: false, ..COMPLETED };
     let to = |credit| Found { credit: Some(credit), ..COMPLETED };
@@ -106,15 +107,13 @@ fn found() -> [(&'static str, Found); 35] {
         ("found_masked_number", to("2547*****149 - WANJIKU MFANO")),
         ("found_charges_in_other_words", COMPLETED),
         ("found_charges_without_value", Found { charges: None, ..COMPLETED }),
-        ("found_nothing_but_a_zero", NOTHING),
-        ("found_parameters_null", NOTHING),
         ("found_single_parameter_object", Found { status: "Completed", ..NOTHING }),
         ("found_code_as_string", COMPLETED),
         ("found_own_ids_misspelt", COMPLETED),
     ]
 }
 
-const LATER: Advice = Advice::RetryAfter(Duration::from_secs(60));
+const LATER: Advice = Advice::AskAgainAfter(Duration::from_secs(60));
 
 fn statuses() -> impl Iterator<Item = (&'static str, Status)> {
     let failed = [
@@ -131,7 +130,13 @@ fn statuses() -> impl Iterator<Item = (&'static str, Status)> {
     ];
     let found = found().into_iter().map(|(name, found)| (name, Status::Found(found)));
     let failed = failed.into_iter().map(|(name, reason, code)| (name, Status::Failed(reason, code)));
-    found.chain(failed).chain([("not_found", Status::NotFound), ("not_found_as_string", Status::NotFound)])
+    let others = [
+        ("not_found", Status::NotFound),
+        ("not_found_as_string", Status::NotFound),
+        ("unproven_nothing_but_a_zero", Status::Unproven(Why::NoParameters)),
+        ("unproven_parameters_null", Status::Unproven(Why::NoParameters)),
+    ];
+    found.chain(failed).chain(others)
 }
 
 fn word(state: &TransactionState) -> String {
@@ -174,6 +179,7 @@ fn every_answer_to_a_status_query_is_read_for_what_it_proves() {
         match (expected, result.outcome) {
             (Status::Found(expected), StatusOutcome::Found(transaction)) => check_found(name, &transaction, &expected),
             (Status::NotFound, StatusOutcome::NotFound) => {}
+            (Status::Unproven(why), StatusOutcome::Unproven(unproven)) => assert_eq!(unproven.why, why, "{name}"),
             (Status::Failed(reason, code), StatusOutcome::Failed(failure)) => {
                 assert_eq!((failure.reason(), failure.code().to_string().as_str()), (reason, code), "{name}");
                 let advice = if matches!(reason, Busy | Other) { LATER } else { Advice::FixConfiguration };
@@ -193,10 +199,11 @@ type Row = (&'static str, &'static str, [Option<i64>; 4]);
 enum Balance {
     Known(Vec<Row>, bool),
     Failed(RequestReason, &'static str),
+    Unproven(Why),
 }
 
 fn balances() -> Vec<(&'static str, Balance)> {
-    use Balance::{Failed, Known};
+    use Balance::{Failed, Known, Unproven};
     let kes = |name, amounts| (name, "KES", amounts);
     let utility = || kes("Utility Account", [Some(22_803_700), Some(22_803_700), Some(0), Some(0)]);
     let three = || {
@@ -215,7 +222,7 @@ fn balances() -> Vec<(&'static str, Balance)> {
     let plain = |cents| [Some(cents), Some(cents), Some(0), Some(0)];
     vec![
         ("known_three_accounts", Known(three(), true)),
-        ("known_accounts_contradicted", Known(vec![], true)),
+        ("unproven_accounts_contradicted", Unproven(Why::Contradicted)),
         ("known_one_account_twice", Known(twice(), true)),
         ("known_time_as_string", Known(three(), true)),
         ("known_time_absent", Known(three(), false)),
@@ -225,7 +232,7 @@ fn balances() -> Vec<(&'static str, Balance)> {
         ("known_spaces_around", Known(three(), true)),
         ("known_parts_of_a_cent", one([Some(22_803_700), Some(22_803_700), None, Some(0)])),
         ("known_fewer_fields", one([Some(22_803_700), None, None, None])),
-        ("known_name_alone", Known(vec![], true)),
+        ("unproven_name_alone", Unproven(Why::NoParameters)),
         ("known_name_and_currency", one([None; 4])),
         ("known_more_fields", Known(vec![utility()], true)),
         ("known_empty_fields", one([None, Some(22_803_700), None, None])),
@@ -242,11 +249,11 @@ fn balances() -> Vec<(&'static str, Balance)> {
         ),
         ("known_another_currency", Known(vec![("Utility Account", "USD", [None; 4])], true)),
         ("known_amounts_unreadable", one([None; 4])),
-        ("known_without_accounts", Known(vec![], true)),
-        ("known_empty_text", Known(vec![], true)),
+        ("unproven_without_accounts", Unproven(Why::NoParameters)),
+        ("unproven_empty_text", Unproven(Why::NoParameters)),
         ("known_code_as_string", Known(vec![utility()], true)),
         ("known_single_parameter_object", Known(vec![utility()], false)),
-        ("known_parameters_absent", Known(vec![], false)),
+        ("unproven_parameters_absent", Unproven(Why::NoParameters)),
         ("failed_8006_with_parameters", Failed(CredentialLocked, "8006")),
         ("failed_2001_wrong_credential", Failed(WrongCredential, "2001")),
         ("failed_26_busy", Failed(Busy, "26")),
@@ -276,6 +283,7 @@ fn every_answer_to_a_balance_query_is_read_to_the_cent_or_not_at_all() {
             (Balance::Failed(reason, code), BalanceOutcome::Failed(failure)) => {
                 assert_eq!((failure.reason(), failure.code().to_string().as_str()), (reason, code), "{name}");
             }
+            (Balance::Unproven(why), BalanceOutcome::Unproven(unproven)) => assert_eq!(unproven.why, why, "{name}"),
             (expected, outcome) => panic!("{name}: {expected:?} was expected, not {outcome:?}"),
         }
     });
@@ -457,7 +465,7 @@ fn reasons_are_said_in_words() {
     assert_eq!(words(Busy), "Daraja is busy");
     assert_eq!(words(Other), "Daraja gives no known reason");
     assert_eq!(ReversalReason::UnknownPayment.to_string(), "no payment with this receipt can be reversed");
-    assert_eq!(LATER.to_string(), "if it is still not paid after 60 s, a new payment may be started");
+    assert_eq!(LATER.to_string(), "ask again after 60 s; this says nothing about the payment");
     assert_eq!(Advice::Reconcile.to_string(), "find out what became of the payment, and do not pay again");
 }
 

@@ -104,7 +104,6 @@ async fn the_table_holds_row_by_row() {
         ("404.001.03", token(404, "404.001.03"), token_refused),
         ("a token code in a 5xx proves nothing", token(500, "404.001.03"), unclear),
         ("the words without the code", token(500, "500.001.1001"), unclear),
-        ("401 without a code", answer(401, r#"{"error":"Invalid Access Token"}"#), unclear_and_final),
         ("404.001.04 is no token code", refusal(404, "404.001.04", "Invalid Authentication Header"), refused),
         ("429 of the gateway", answer(429, spike), not_sent),
         ("429 without a body", answer(429, ""), not_sent),
@@ -177,6 +176,36 @@ async fn the_table_holds_row_by_row() {
         ("success", done(), [Done(1); 3]),
         ("success with a response code of zeros", answer(200, r#"{"ResponseCode":"00","done":"yes"}"#), [Done(1); 3]),
     ];
+    check(rows).await;
+}
+
+/// Answers that are not in Daraja's own shape.
+#[tokio::test(start_paused = true)]
+async fn a_gateway_and_the_envelopes_of_single_apis_refuse_as_well() {
+    let token_fault =
+        r#"{"fault":{"faultstring":"Invalid access token","detail":{"errorcode":"oauth.v2.InvalidAccessToken"}}}"#;
+    let no_route = r#"{"fault":{"faultstring":"Unable to identify proxy for host: default and url: /x","detail":{"errorcode":"messaging.adaptors.http.flow.ApplicationNotFound"}}}"#;
+    let token = |status, code| refusal(status, code, "Invalid Access Token");
+    let html = |status| answer(status, "<html>busy</html>");
+    let unclear_and_final = [Unknown(1), Unknown(3), Refused(3)];
+    let refused = [Refused(1); 3];
+    let token_refused = [Refused(2); 3];
+    let rows = vec![
+        ("401 without a code", answer(401, r#"{"error":"Invalid Access Token"}"#), token_refused),
+        ("401 with nothing", answer(401, ""), token_refused),
+        ("401 with HTML", html(401), token_refused),
+        ("401 of the gateway", answer(401, token_fault), token_refused),
+        ("401 with an id of a request", answer(401, r#"{"ConversationID":"AG_1"}"#), unclear_and_final),
+        ("404 with nothing", answer(404, ""), refused),
+        ("404 of the gateway", answer(404, no_route), refused),
+        ("404 with HTML", html(404), unclear_and_final),
+        ("400 with the code of another API", answer(400, r#"{"header":{"responseCode":400}}"#), unclear_and_final),
+        ("a token code in a 200", token(200, "404.001.03"), token_refused),
+    ];
+    check(rows).await;
+}
+
+async fn check(rows: Vec<(&str, Step, [End; 3])>) {
     for (name, step, expected) in rows {
         for (repeat, expected) in [Repeat::Never, Repeat::Deduplicated, Repeat::Safe].into_iter().zip(expected) {
             assert_eq!(run(repeat, vec![step.clone(); 4]).await, expected, "{name}, {repeat:?}");

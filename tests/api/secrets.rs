@@ -29,7 +29,7 @@ const SECRET: &str = "consumer-secret-planted";
 const PASSKEY: &str = "passkey-planted";
 const CALLBACK_SECRET: &str = "planted-Zq7mVbN4sTx9LwEy6KcHd1UjRf8A0G";
 const TOKEN: &str = "TokenWithoutDigitsPlanted";
-const CREDENTIAL: &str = "credential-planted";
+const CREDENTIAL: &str = "credentialPlantedAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
 const PASSWORD: &str = "p@ssword(planted).";
 const NUMBER: &str = "254708374149";
 const ID: &str = "ws_CO_061020261702341254708374149";
@@ -203,7 +203,7 @@ fn show_values(seen: &mut String) {
             "MPESA_B2C_SECURITY_CREDENTIAL" => CREDENTIAL.to_owned(),
             "MPESA_B2C_INITIATOR_PASSWORD" | "MPESA_TILL" | "MPESA_BASE_URL" => return None,
             name if name.ends_with("_URL") || name.ends_with("_URL_BEFORE") => {
-                format!("https://shop.example/{PATH}")
+                format!("https://shop.example/{PATH}/{}", name.to_ascii_lowercase())
             }
             "MPESA_SHORTCODE" | "MPESA_B2C_SHORTCODE" => "174379".to_owned(),
             "MPESA_CALLBACK_SECRET" | "MPESA_CALLBACK_SECRET_BEFORE" => CALLBACK_SECRET.to_owned(),
@@ -300,7 +300,7 @@ async fn no_secret_and_no_full_number_is_seen_anywhere() {
         "access token fetched",
         "payment settled",
         "answered",
-        "the callback URL holds a word",
+        "this URL holds a word",
         "the initiator password holds one of",
     ] {
         assert!(log.contains(words), "{words} is not logged: {log}");

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use daraja::{
-    Msisdn, Shillings, StkPush,
+    Msisdn, Payer, Shillings, StkPush,
     simulator::{Fault, Posted, Route, SCENARIOS, Simulator},
     webhook::Inbox,
 };
@@ -93,7 +93,7 @@ async fn a_wrong_field_is_refused_by_its_name() {
         ("Amount", json!(0), "Amount"),
         ("Amount", json!(-1), "Amount"),
         ("Amount", json!("1.50"), "Amount"),
-        ("Amount", json!(1.0), "Amount"),
+        ("Amount", json!(1.5), "Amount"),
         ("Amount", json!("250001"), "Amount"),
         ("PartyA", json!("0708374149"), "PartyA"),
         ("PhoneNumber", json!("+254708374149"), "PhoneNumber"),
@@ -385,7 +385,7 @@ async fn the_money_is_the_money_that_was_asked_for() {
     let settled = tokio::select! { settled = wait => settled.unwrap(), never = simulator.deliver_to(&RECEIVER, &inbox) => match never {} };
     let daraja::stk::Outcome::Paid(payment) = settled.outcome else { panic!() };
     assert_eq!(payment.amount.unwrap(), amount.into());
-    assert_eq!(payment.payer, Some(number));
+    assert_eq!(payment.payer, Some(Payer::Msisdn(number)));
 }
 
 #[tokio::test(start_paused = true)]

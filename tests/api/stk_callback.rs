@@ -120,7 +120,11 @@ fn every_variant_is_read_for_what_it_proves() {
             (Paid(cents, payer, time), Ok(StkCallback { outcome: StkOutcome::Paid(payment), .. })) => {
                 assert_eq!(payment.receipt.as_str(), "UJ65WSR9W7", "{name}");
                 assert_eq!(payment.amount.map(Kes::cents), cents, "{name}");
-                assert_eq!(payment.payer.map(|payer| payer.to_string()).as_deref(), payer, "{name}");
+                assert_eq!(
+                    payment.payer.and_then(|payer| payer.msisdn()).map(|payer| payer.to_string()).as_deref(),
+                    payer,
+                    "{name}"
+                );
                 assert_eq!(payment.completed_at.map(|time| time.to_string()).as_deref(), time, "{name}");
             }
             (Failed(reason), Ok(StkCallback { outcome: StkOutcome::Failed(failure), .. })) => {
@@ -164,15 +168,15 @@ fn what_is_unproven_says_why_and_only_an_unknown_number_alone_does_not_speak_for
         ("unproven_failure_with_receipt", (Contradicted, Some("UJ65WSR9W7"))),
         ("unproven_failure_with_two_receipts", (Contradicted, None)),
         ("unproven_failure_with_rubbish_for_a_receipt", (Contradicted, None)),
-        ("unproven_zero_with_null_as_text", (UnreadableReceipt, None)),
-        ("unproven_zero_with_zero_for_a_receipt", (UnreadableReceipt, None)),
-        ("unproven_zero_with_a_number_for_a_receipt", (UnreadableReceipt, None)),
+        ("unproven_zero_with_null_as_text", (UnreadableReceipt("null".into()), None)),
+        ("unproven_zero_with_zero_for_a_receipt", (UnreadableReceipt("0".into()), None)),
+        ("unproven_zero_with_a_number_for_a_receipt", (UnreadableReceipt("2547******49".into()), None)),
     ]);
     for (name, body) in fixtures("stk/callback") {
         let Ok(StkCallback { outcome: StkOutcome::Unproven(told), .. }) = StkCallback::parse(&body) else { continue };
         let expected = expected.remove(name.as_str()).unwrap_or_else(|| panic!("{name} is not in the table"));
-        assert_eq!((told.why, told.receipt.map(|receipt| receipt.to_string()).as_deref()), expected, "{name}");
         assert_eq!(told.speaks_for_payment(), !silent.contains(&name.as_str()), "{name}");
+        assert_eq!((told.why, told.receipt.map(|receipt| receipt.to_string()).as_deref()), expected, "{name}");
     }
     assert!(expected.is_empty(), "no such fixtures: {:?}", expected.keys());
 }
@@ -361,8 +365,8 @@ fn two_amounts_or_an_unreadable_one_prove_no_payment_and_none_at_all_is_not_repo
         let StkOutcome::Unproven(told) = read("0", &format!("{amounts},{RECEIPT}")).outcome else {
             panic!("{amounts}")
         };
-        assert_eq!((told.why, told.receipt), (Why::Contradicted, Some("UJ65WSR9W7".parse().unwrap())), "{amounts}");
         assert!(told.speaks_for_payment(), "{amounts}");
+        assert_eq!((told.why, told.receipt), (Why::Contradicted, Some("UJ65WSR9W7".parse().unwrap())), "{amounts}");
     }
     for absent in [r#"{"Name":"Amount"}"#, r#"{"Name":"Amount","Value":null}"#, r#"{"Name":"Amount","Value":" "}"#] {
         let StkOutcome::Paid(payment) = read("0", &format!("{absent},{RECEIPT}")).outcome else { panic!("{absent}") };
@@ -384,7 +388,7 @@ fn an_unreadable_value_does_not_lose_the_callback() {
         else {
             panic!("{value}")
         };
-        assert_eq!(told.why, Why::UnreadableReceipt, "{value}");
+        assert!(matches!(told.why, Why::UnreadableReceipt(_)), "{value}: {:?}", told.why);
     }
 }
 

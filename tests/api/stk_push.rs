@@ -183,7 +183,7 @@ async fn a_push_is_not_sent_with_so_little_time_left_that_it_would_be_cut_off() 
 #[test]
 fn safaricoms_production_host_is_production_by_whatever_way() {
     assert!(Environment::custom("https://api.safaricom.co.ke").unwrap().is_production());
-    assert!(Environment::custom("https://api.safaricom.co.ke/prefix").unwrap().is_production());
+    assert!(Environment::custom("https://API.safaricom.co.ke./").unwrap().is_production());
     assert!(!Environment::custom("https://sandbox.safaricom.co.ke").unwrap().is_production());
 }
 

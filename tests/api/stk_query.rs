@@ -72,7 +72,7 @@ async fn every_answer_is_read_for_what_it_proves() {
                     assert_eq!(asked, 1, "{name}");
                 }
                 (Failed(reason), Ok(StkStatus::Failed(failure))) => assert_eq!(failure.reason(), reason, "{name}"),
-                (Unknown(code), Ok(StkStatus::Unknown(told))) => assert_eq!(told.to_string(), code, "{name}"),
+                (Unknown(code), Ok(StkStatus::Unknown(told))) => assert_eq!(told.code.to_string(), code, "{name}"),
                 (Expected::Error(times, retryable, words), Err(error)) => {
                     assert_eq!(asked, times, "{name}");
                     assert_eq!(error.is_retryable(), retryable, "{name}: {error}");

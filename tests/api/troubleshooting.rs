@@ -121,6 +121,7 @@ async fn what_the_guide_quotes_is_what_the_crate_says() {
         // Callbacks not working
         refused("127.0.0.1", SIGNED),
         refused("196.201.214.200", SIGNED),
+        refused("196.201.214.200", "/daraja/attempt-1"),
         queried(3).await,
         // Invalid access token
         pushed(Route::OAuth, Fault::Refused(400, "400.008.01", "Invalid Authentication passed"), 1).await,
@@ -142,11 +143,27 @@ async fn what_the_guide_quotes_is_what_the_crate_says() {
         .await,
         pushed(Route::StkPush, Fault::Refused(500, "500.001.1001", "Wrong credentials"), 1).await,
         failed("2028"),
+        pushed(
+            Route::StkPush,
+            Fault::Refused(
+                500,
+                "500.001.1001",
+                "Merchant not allowed to carry out transaction type CustomerBuyGoodsOnline",
+            ),
+            1,
+        )
+        .await,
+        failed("\"SFC_IC0003\""),
+        // A wrong MPESA_BASE_URL
+        pushed(Route::StkPush, Fault::NoRoute, 1).await,
+        pushed(Route::OAuth, Fault::Portal, 3).await,
         // An outcome that is unknown
         pushed(Route::StkPush, Fault::ResetAfter, 1).await,
         pushed(Route::StkPush, Fault::Html, 1).await,
         pushed(Route::StkPush, Fault::Busy, 1).await,
         pushed(Route::OAuth, Fault::Html, 3).await,
+        // A number without M-PESA
+        pushed(Route::StkPush, Fault::Refused(500, "500.001.1001", "No ICCID found on NMS"), 1).await,
         // Refused for now
         pushed(Route::StkPush, Fault::Throttled(Some(7)), 3).await,
         pushed(
@@ -170,7 +187,7 @@ async fn what_the_guide_quotes_is_what_the_crate_says() {
             &settings(&[
                 ("MPESA_ENVIRONMENT", "sandbox   # sandbox or production"),
                 ("MPESA_CONSUMER_KEY", "your_consumer_key"),
-                ("MPESA_CONSUMER_SECRET", "a secret"),
+                ("MPESA_CONSUMER_SECRET", "a-secret"),
             ])
             .unwrap_err(),
         ),

@@ -4,8 +4,8 @@ use std::{iter, net::IpAddr, time::Duration};
 
 use bytes::Bytes;
 use daraja::{
-    Advice, CheckoutRequestId, Client, Error, Kes, Merchant, Msisdn, ReceiptNumber, ResultCode, Shillings, StkCallback,
-    StkPush, StkQuery, StkReason, StkStatus,
+    Advice, CheckoutRequestId, Client, Error, Kes, Merchant, Msisdn, Payer, ReceiptNumber, ResultCode, Shillings,
+    StkCallback, StkPush, StkQuery, StkReason, StkStatus,
     error::StillPending,
     simulator::{Fault, Route, Simulator},
     stk::{Outcome, Settled, Source},
@@ -85,7 +85,7 @@ async fn a_callback_settles_with_everything_it_brings() {
     assert_eq!(settled.checkout_request_id, id);
     let Outcome::Paid(payment) = settled.outcome else { panic!() };
     assert_eq!(payment.amount, Some(Kes::from_cents(50_000)));
-    assert_eq!(payment.payer, Some(payer()));
+    assert_eq!(payment.payer, Some(Payer::Msisdn(payer())));
     assert_eq!(payment.receipt.unwrap().as_str().len(), 10);
     assert_eq!(started.elapsed().as_secs(), 17);
 }

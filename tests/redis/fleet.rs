@@ -42,6 +42,10 @@ fn a_process_of_a_fleet() {
                     let (one, other) = tokio::join!(client.send(&one), client.send(&other));
                     one.and(other).map(|_| ())
                 }
+                "push without the product" => match client.send(&push(number)).await {
+                    Err(error) if error.to_string().contains("lacks this API product") => Ok(()),
+                    other => panic!("{other:?}"),
+                },
                 other => panic!("{other}?"),
             };
             let told = told.map_or_else(|error| format!("{error:?}").replace('\n', " "), |()| "Ok".to_owned());
@@ -132,6 +136,11 @@ impl Fleet {
     /// The same, with two pushes at a time in each process.
     pub(crate) fn push_twice(&mut self) -> Duration {
         self.all("two pushes")
+    }
+
+    /// Every process sends a push at the same time, and every one is told that the app lacks the product.
+    pub(crate) fn push_without_product(&mut self) {
+        self.all("push without the product");
     }
 
     fn all(&mut self, order: &str) -> Duration {

@@ -64,6 +64,28 @@ fn a_token_that_is_refused_is_replaced_once_for_all() {
     }
 }
 
+/// A new token cures nothing, and it may void the one that other APIs of the app are called with.
+#[test]
+fn an_app_without_the_product_costs_one_token() {
+    if !is_here() {
+        return;
+    }
+    let redis = Redis::start();
+    let mut fleet = Fleet::start(Orders::new(redis.url()));
+    fleet.push();
+    let refused = Fault::Refused(
+        401,
+        "401.003.01",
+        "Error Occurred - Invalid Access Token - Invalid API call as no apiproduct match found",
+    );
+    (0..100).for_each(|_| fleet.simulator.fault(Route::StkPush, refused));
+    for _ in 0..5 {
+        fleet.push_without_product();
+    }
+    // The product may have been added since the first token, so one more is fetched, once in five minutes.
+    assert_eq!(fleet.fetches(), 2);
+}
+
 #[test]
 fn a_process_that_dies_with_the_claim_is_followed_by_one_other() {
     if !is_here() {

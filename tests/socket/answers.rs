@@ -42,7 +42,8 @@ fn unreadable() -> Vec<Bad> {
     const CUT: &str = r#"{"ResponseCode":"0","CheckoutRequestID":"ws_C"#;
     const TWO: &str = r#"{"ResponseCode":"0","CheckoutRequestID":"ws_CO_1","ResultCode":"0"} {}"#;
     let page = "<html><body>Request unsuccessful. Incapsula incident ID: 1730002406-8199</body></html>";
-    let not_json = "is not JSON: <html><body>Request unsuccessful. Incapsula incident ID: [redacted]";
+    let not_json =
+        "is not JSON (line 1, column 1): <html><body>Request unsuccessful. Incapsula incident ID: 1730002406-8199";
     let cut_short = raw(format!("HTTP/1.1 200 OK\r\n\r\n{CUT}"));
     let switching = raw("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n");
     let no_content = raw("HTTP/1.1 204 No Content\r\n\r\n");
@@ -50,13 +51,12 @@ fn unreadable() -> Vec<Bad> {
     let compressed = answer(200, "content-encoding: gzip\r\n", b"\x1f\x8b\x08\x00\xff\xff");
     let cases = [
         ("HTML 403", 403, html(403, page), "final", not_json),
-        ("HTML 200", 200, html(200, page), "final", not_json),
+        ("HTML 200", 200, html(200, page), "final", "is a web page, not an answer of an API: check MPESA_BASE_URL"),
         ("HTML 503", 503, html(503, page), "retryable", not_json),
         ("empty 200", 200, answer(200, "", ""), "final", "is empty"),
         ("another protocol", 101, switching, "final", "is empty"),
         ("no known status", 999, answer(999, "", ""), "final", "is empty"),
         ("empty 204", 204, no_content, "final", "is empty"),
-        ("empty 404", 404, answer(404, "", ""), "final", "is empty"),
         ("empty 500", 500, answer(500, "", ""), "retryable", "is empty"),
         ("white space", 200, answer(200, "", " \r\n\t "), "final", "is empty"),
         ("truncated JSON", 200, json(200, CUT), "final", "is JSON that is cut short"),
@@ -225,11 +225,12 @@ fn refusals() -> Vec<Bad> {
             ("Api(500 500.001.1001)", "retryable", 1),
             "Unable to lock subscriber",
         ),
+        bad("empty 404", answer(404, "", ""), ("Api(404)", "final", 1), ("Api(404)", "final", 1), "(HTTP 404)"),
         bad(
             "token words without the code",
             json(401, r#"{"message":"Invalid Access Token"}"#),
-            ("Unknown(Api(401))", "unknown", 1),
-            ("Api(401)", "final", 3),
+            ("Api(401)", "final", 2),
+            ("Api(401)", "final", 2),
             "Invalid Access Token",
         ),
         bad(

@@ -25,7 +25,10 @@ use crate::tools::{
 const INTERRUPTED: &str = "Unknown(Transport(Interrupted))";
 fn through(proxy: &Proxy, simulator: &Simulator) -> ClientBuilder {
     let environment = Environment::custom(&proxy.base_url()).expect("a loopback URL");
-    Client::builder(environment, simulator.credentials()).retry(at_once()).reqwest(without_roots)
+    Client::builder(environment, simulator.credentials())
+        .retry(at_once())
+        .query_spacing(std::time::Duration::ZERO)
+        .reqwest(without_roots)
 }
 
 /// The connections that are tried behind the token's, the verdict, how many were tried, the prompts that rang.
@@ -51,6 +54,7 @@ async fn a_refused_connection_is_tried_three_times_and_rings_no_phone() {
         let environment = Environment::custom(&format!("http://localhost:{}", proxy.port())).unwrap();
         let client = Client::builder(environment, simulator.credentials())
             .retry(at_once())
+            .query_spacing(std::time::Duration::ZERO)
             .reqwest(plan.builder())
             .build()
             .unwrap();

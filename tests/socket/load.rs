@@ -61,7 +61,7 @@ async fn checkout(
     let Outcome::Paid(payment) = settled.outcome else { panic!("{payer:?} approves") };
     let receipt = payment.receipt.expect("a receipt").to_string();
     let cents = payment.amount.map(daraja::Kes::cents);
-    (accepted.checkout_request_id.to_string(), receipt, payment.payer, cents)
+    (accepted.checkout_request_id.to_string(), receipt, payment.payer.and_then(|payer| payer.msisdn()), cents)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

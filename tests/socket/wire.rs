@@ -45,6 +45,7 @@ fn client(base_url: &str) -> ClientBuilder {
     let environment = Environment::custom(base_url).expect("a loopback URL");
     Client::builder(environment, Credentials::new("key of the app", "its secret"))
         .retry(at_once())
+        .query_spacing(std::time::Duration::ZERO)
         .reqwest(without_roots)
         .clock(|| FIVE_O_CLOCK.parse().expect("a date"))
 }

@@ -183,7 +183,7 @@ fn real(names: &[String], lookup: impl Fn(&str) -> Option<String>) -> Result<Sta
             .push(format!("{} belongs to the demo: a real shop starts only without it", crate::demo::PASSWORD));
     }
     let config = reader.config();
-    let daraja = reader.daraja();
+    let daraja = reader.daraja(config.rules.query_spacing);
     reader.check_callers(config.address.ip().to_canonical(), daraja.as_ref().map(|daraja| &daraja.receiver));
     match daraja {
         Some(daraja) if reader.problems.is_empty() => Ok(Start::Real(config, Box::new(daraja))),
@@ -337,7 +337,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         }
     }
 
-    fn daraja(&mut self) -> Option<Unconnected> {
+    fn daraja(&mut self, query_spacing: Duration) -> Option<Unconnected> {
         let Some(settings) = self.taken(Settings::from_lookup(self.lookup)) else {
             for name in REQUIRED {
                 let told = self.problems.iter().any(|problem| problem.starts_with(&format!("{name} ")));
@@ -370,7 +370,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
                     .into(),
             );
         }
-        let client = Client::builder(settings.environment, settings.credentials);
+        // All servers of the shop share their turns in the database; the client's own budget must not be narrower.
+        let client = Client::builder(settings.environment, settings.credentials).query_spacing(query_spacing);
         Some(Unconnected { client, merchant: merchant?, receiver: receiver?, payouts })
     }
 

@@ -68,7 +68,8 @@ async fn a_wait_moves_up_when_those_before_it_are_dropped() {
     let merchant = world.simulator.merchant();
     let id = rung(&world, 0).await;
     tokio::time::sleep(20 * SECOND).await;
-    let wait = || world.client.wait_for_payment(&merchant, &id).schedule([Duration::ZERO]).into_future();
+    let client = world.simulator.client_builder().query_spacing(13 * SECOND).build().unwrap();
+    let wait = || client.wait_for_payment(&merchant, &id).schedule([Duration::ZERO]).into_future();
     let started = Instant::now();
     wait().await.unwrap();
     // The next turn is 13 s after the first.

@@ -75,7 +75,8 @@ fn in_a_process_of_its_own() {
         "MPESA_CONSUMER_KEY" | "MPESA_CONSUMER_SECRET" | "MPESA_B2C_INITIATOR_NAME" => Some("plain".to_owned()),
         "MPESA_B2C_INITIATOR_PASSWORD" => Some(wide(PASSWORD)),
         "MPESA_B2C_SHORTCODE" => Some("600000".to_owned()),
-        "MPESA_B2C_RESULT_URL" | "MPESA_B2C_TIMEOUT_URL" => Some("https://shop.example/results".to_owned()),
+        "MPESA_B2C_RESULT_URL" => Some("https://shop.example/results".to_owned()),
+        "MPESA_B2C_TIMEOUT_URL" => Some("https://shop.example/timeouts".to_owned()),
         _ => None,
     });
     drop(settings.unwrap());

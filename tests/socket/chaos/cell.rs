@@ -183,7 +183,7 @@ impl World {
         let by_name = format!("http://localhost:{}", self.proxy.port());
         let base_url = if start.keeps_its_connection() { self.proxy.base_url() } else { by_name };
         let environment = Environment::custom(&base_url).expect("a loopback URL");
-        let builder = Client::builder(environment, self.simulator.credentials());
+        let builder = Client::builder(environment, self.simulator.credentials()).query_spacing(Duration::ZERO);
         let builder = if start.keeps_its_connection() {
             builder.reqwest(without_roots)
         } else {

@@ -123,6 +123,7 @@ impl Script {
     fn builder(&self, base_url: &str) -> ClientBuilder {
         let environment = Environment::custom(base_url).expect("a loopback URL");
         let builder = Client::builder(environment, Credentials::new("key of the app", "its secret")).retry(at_once());
+        let builder = builder.query_spacing(std::time::Duration::ZERO);
         if self.stalls { builder.attempt_timeout(PATIENCE) } else { builder }
     }
 

@@ -30,11 +30,16 @@ impl TokenStore for Stored {
 pub(crate) struct Shared(Arc<Mutex<Option<StoredToken>>>);
 
 impl Shared {
-    /// Holds a token that the simulator handed out in process.
+    /// Holds a token that the simulator handed out in process, as if ten minutes ago: the app may have got more products since.
     pub(crate) async fn with_token_of(simulator: &Simulator) -> Self {
         let shared = Self::default();
         let client = simulator.client_builder().token_store(shared.clone()).build().expect("a client");
         client.warm_up().await.expect("a token is granted");
+        let mut held = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let older =
+            |held: StoredToken| StoredToken::new(held.token, held.life.saturating_sub(Duration::from_secs(600)));
+        *held = held.take().map(older);
+        drop(held);
         shared
     }
 }

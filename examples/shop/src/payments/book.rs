@@ -1,6 +1,6 @@
 //! Money in the shop's books: each receipt once, and what no order is in need of as to be given back.
 
-use daraja::{Kes, ReceiptNumber};
+use daraja::{Kes, Payer, ReceiptNumber};
 use sqlx::{AnyConnection, AssertSqlSafe, FromRow};
 
 use super::{
@@ -41,7 +41,11 @@ impl Money {
         Self {
             receipt: Some(told.receipt),
             amount: told.amount,
-            payer: told.payer.map(|payer| payer.to_string()),
+            payer: told.payer.as_ref().and_then(|payer| match payer {
+                // It is kept, so that a person and not the number that was asked gets the money back.
+                Payer::Unreadable(text) => Some(text.to_string()),
+                other => other.msisdn().map(|number| number.to_string()),
+            }),
             source: CALLBACK,
         }
     }

@@ -114,7 +114,7 @@ struct Driver {
 }
 
 /// Last two digits of customers of whom Daraja tells nothing final, or only much later.
-const SILENT: [u32; 3] = [26, 90, 94];
+const SILENT: [u32; 4] = [26, 29, 90, 94];
 /// From this number on customers pay at once, and their callbacks are lost: whoever asks such a phone again is paid twice.
 const QUIET: u32 = 9_000;
 /// The same for recipients.
