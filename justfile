@@ -8,12 +8,14 @@ fmt:
     cargo fmt --all
     cargo fmt --manifest-path fuzz/Cargo.toml
     cargo fmt --manifest-path tests/schedules/Cargo.toml
+    cargo fmt --manifest-path tests/interop/with_mpesa/Cargo.toml
 
 # Lint as the gate does, with all features.
 clippy:
     cargo clippy --workspace --all-targets --all-features -- -D warnings
     cargo clippy --manifest-path fuzz/Cargo.toml --locked -- -D warnings
     cargo clippy --manifest-path tests/schedules/Cargo.toml --locked --lib --tests -- -D warnings
+    cargo clippy --manifest-path tests/interop/with_mpesa/Cargo.toml --locked -- -D warnings
 
 # Unit tests, integration tests and doctests.
 test:
@@ -76,7 +78,7 @@ soak seconds="600":
 mutants *paths:
     python3 tests/mutants/run.py {{paths}}
 
-# Strangers' clients against the simulator; needs python3, node and npm.
+# Third-party clients against the simulator; needs python3, node, npm, and libssl-dev with pkg-config.
 interop:
     bash tests/interop/run
 

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 
 from mpesa import AuthenticationError, MpesaClient, MpesaError
-from stranger import (
+from harness import (
     B2C_SHORT_CODE,
     BASE_URL,
     CONSUMER_KEY,

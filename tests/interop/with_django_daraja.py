@@ -6,7 +6,7 @@ from pathlib import Path
 
 import django
 from django.conf import settings
-from stranger import (
+from harness import (
     B2C_SHORT_CODE,
     CONSUMER_KEY,
     CONSUMER_SECRET,

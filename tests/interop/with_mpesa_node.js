@@ -3,7 +3,7 @@
 const Mpesa = require('mpesa-node')
 const {
   CUSTOMER, RECIPIENT, LANDLINE, redirect, run, expect, insist, refused, receiver, until, itemsOf, toldBy, utilityAccount
-} = require('./stranger')
+} = require('./harness')
 
 const env = process.env
 

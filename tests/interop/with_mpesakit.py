@@ -12,7 +12,7 @@ from mpesakit.errors import MpesaApiException
 from mpesakit.mpesa_express.schemas import StkPushSimulateCallback
 from mpesakit.security import generate_security_credential
 from pydantic import ValidationError
-from stranger import (
+from harness import (
     B2C_SHORT_CODE,
     BASE_URL,
     CONSUMER_KEY,
@@ -47,7 +47,10 @@ CALLBACKS = {
     "20": [(2001, FAILED)],
     "25": [(1025, FAILED)],
     "26": [(26, FAILED)],
+    "29": [(2029, FAILED)],
+    "31": [(1031, FAILED)],
     "32": [(1032, FAILED)],
+    "36": [(1036, FAILED)],
     "37": [(1037, FAILED)],
     "86": [(8006, FAILED)],
     "90": [(1019, FAILED)],

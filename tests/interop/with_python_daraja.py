@@ -1,7 +1,7 @@
 """python-daraja against the simulator. It sends forms and says that they are JSON."""
 
 from python_daraja import payment
-from stranger import CONSUMER_KEY, CONSUMER_SECRET, CUSTOMER, PASSKEY, SHORT_CODE, Receiver, expect, redirect_requests
+from harness import CONSUMER_KEY, CONSUMER_SECRET, CUSTOMER, PASSKEY, SHORT_CODE, Receiver, expect, redirect_requests
 
 ANSWERED = redirect_requests()
 RECEIVER = Receiver()
