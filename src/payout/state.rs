@@ -106,7 +106,7 @@ pub struct Unplaced {
     /// What was reported; `None` is a queue timeout.
     pub outcome: Option<B2cOutcome>,
     /// What the verified URL that it came to is for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub purpose: Option<RequestPurpose>,
 }
 

@@ -111,7 +111,11 @@ async fn payouts(payment: &B2cPayment) -> Vec<Payout> {
     let unheard = Err("x y".parse::<ConversationId>().unwrap_err().into());
     let query = asked.status_query(&initiator(), result_urls()).unwrap();
     asked.asked(&query, &unheard, at(3));
+    // Its answer was lost: a payment of version 1 keeps what is reported until its ids are known.
+    let mut reported = sent(payment, Step::Fail(Interrupted)).await;
+    reported.take_result(&result("17", ""), at(2)).unwrap();
     let all = vec![
+        reported,
         Payout::new(payment.clone()),
         begun(payment),
         sent(payment, Step::Fail(Interrupted)).await,
