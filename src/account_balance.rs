@@ -212,9 +212,9 @@ impl AccountBalanceResult {
     ) -> Self {
         let outcome = if code.is_success() {
             let read = |text: &str| text.split('&').filter_map(Account::read).collect::<Vec<_>>();
-            let told = envelope.once("AccountBalance", read);
-            let why = if told.is_contradicted() { Why::Contradicted } else { Why::NoParameters };
-            match told.given().filter(|accounts| !accounts.is_empty()) {
+            let reported = envelope.once("AccountBalance", read);
+            let why = if reported.is_contradicted() { Why::Contradicted } else { Why::NoParameters };
+            match reported.given().filter(|accounts| !accounts.is_empty()) {
                 Some(accounts) => {
                     let as_of = envelope.timestamp("BOCompletedTime").given().flatten();
                     BalanceOutcome::Known(Balances { accounts, as_of })

@@ -130,7 +130,7 @@ pub trait Operation: Sync {
         !response_code.is_empty() && response_code.bytes().all(|byte| byte == b'0')
     }
 
-    /// In which shape this API refuses: Daraja's usual one, unless it says otherwise.
+    /// In which shape this API refuses: [`Envelope::Standard`], unless it is overridden.
     fn envelope(&self) -> Envelope {
         Envelope::Standard
     }
@@ -167,6 +167,23 @@ pub enum Repeat {
 }
 
 /// In which shape an API refuses.
+///
+/// ```
+/// use daraja::{Answer, Operation, Repeat, Result, Timestamp, operation::Envelope};
+///
+/// /// Creates a standing order. It answers `{"ResponseHeader":{"responseCode":"200",…}}`.
+/// struct StandingOrder;
+///
+/// impl Operation for StandingOrder {
+///     type Response = ();
+///     fn path(&self) -> &str { "/standingorder/v1/createStandingOrderExternal" }
+///     fn repeat(&self) -> Repeat { Repeat::Never }
+///     fn envelope(&self) -> Envelope { Envelope::Own }
+///     fn body(&self, _now: Timestamp) -> impl serde::Serialize + Send {}
+///     fn decode(&self, _answer: &Answer) -> Result<()> { Ok(()) }
+/// }
+/// assert_eq!(StandingOrder.envelope(), Envelope::Own);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Envelope {

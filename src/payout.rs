@@ -222,7 +222,7 @@ impl Payout {
         &self.unplaced
     }
 
-    /// What Daraja last said that settles nothing, such as a result with a code that is not known to be final, or the failure
+    /// The last report that settles nothing, such as a result with a code that is not known to be final, or the failure
     /// of the last question about it: code, words and why. Show it to the person who looks at a payout that stays unknown.
     #[must_use]
     pub fn last_unproven(&self) -> Option<&Unproven> {

@@ -122,15 +122,15 @@ pub struct B2cUnproven {
     /// Daraja's words.
     pub description: Box<str>,
     /// What a success without `TransactionReceipt` reports: its receipt is the `TransactionID` of the result. Here it proves
-    /// nothing. A [`Payout`](crate::Payout) takes it as paid if the result names the payout's own ids and came to its
+    /// nothing. A [`Payout`](crate::Payout) takes it as paid if the result names only the payout's own ids and came to its
     /// [payout URL](B2cResult::purpose).
     #[serde(default)]
     pub without_receipt: Option<B2cPayout>,
 }
 
 impl From<&B2cUnproven> for Unproven {
-    fn from(told: &B2cUnproven) -> Self {
-        Self::new(told.code.clone(), &told.description, told.why.clone())
+    fn from(report: &B2cUnproven) -> Self {
+        Self::new(report.code.clone(), &report.description, report.why.clone())
     }
 }
 

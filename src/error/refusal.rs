@@ -32,7 +32,7 @@ pub(crate) enum Found {
     OwnCode,
 }
 
-/// What an answer says that is no success.
+/// What is known of an answer that is no success.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Signs<'a> {
     pub(crate) status: StatusCode,

@@ -157,7 +157,7 @@ impl Payout {
     }
 
     /// Takes a report that proves nothing by itself. A success without a receipt is a payment if it came to the URL of this
-    /// payout and names the request that Daraja accepted.
+    /// payout and names only its own ids.
     fn unproven(&mut self, unproven: &B2cUnproven, report: &Unplaced, now: Timestamp) {
         let is_at_payout_url = report.purpose == Some(RequestPurpose::Payout);
         let is_own = self.is_own(report) && !self.names_another(report);

@@ -112,8 +112,8 @@ impl StkUnproven {
 }
 
 impl From<&StkUnproven> for Unproven {
-    fn from(told: &StkUnproven) -> Self {
-        Self::new(told.code.clone(), &told.description, told.why.clone())
+    fn from(report: &StkUnproven) -> Self {
+        Self::new(report.code.clone(), &report.description, report.why.clone())
     }
 }
 

@@ -8,9 +8,9 @@ use super::{
     Merchant,
     failure::{Source, StkFailure},
 };
-use crate::code::{Unproven, Why};
 use crate::{
     Answer, CheckoutRequestId, Operation, Repeat, Result, ResultCode, Timestamp,
+    code::{Unproven, Why},
     error::{ApiError, Error, mask_id},
     operation::Rate,
     wire::Text,
@@ -22,8 +22,8 @@ pub(crate) const QUERY_PATH: &str = "/mpesa/stkpushquery/v1/query";
 /// queries of a client, those of [waits](crate::Client::wait_for_payment) included, are
 /// [spaced](crate::client::ClientBuilder::query_spacing): one that is sent while others are due waits for its turn.
 ///
-/// One answer that reports a failure is no proof: [`Client::check_payment`](crate::Client::check_payment) asks once and
-/// remembers what was said.
+/// One answer that reports a failure is no proof: [`Client::check_payment`](crate::Client::check_payment) asks once a call and
+/// keeps the answer for the next call.
 ///
 /// ```
 /// use daraja::{Shillings, StkPush, StkQuery, StkStatus, simulator::Simulator};

@@ -29,7 +29,7 @@ pub enum Payer {
     Masked(Box<str>),
     /// A SHA-256 hash of the number, in hexadecimal digits: the same customer has the same one each time.
     Hashed(Box<str>),
-    /// A text that is none of these. It speaks against every number: what cannot be read is not known to be the right one.
+    /// A text that is none of these. It matches no number, because it is not known to be the right one.
     Unreadable(Box<str>),
 }
 

@@ -211,7 +211,7 @@ fn each_event_has_a_place_in_what_to_alert_on() {
     let alerts: BTreeSet<String> = table("## What to alert on").map(|cells| quoted(cells[0]).next().unwrap()).collect();
     let events: BTreeSet<String> = in_page("## Events").into_iter().map(|(_, message, _)| message).collect();
     assert_eq!(alerts, events);
-    let source = format!("\"{}\"", Refused::Source);
+    let source = format!("`status={}`", Refused::Source.status());
     assert!(section("## What to alert on").contains(&source), "{source} is not in the page");
 }
 
