@@ -1,6 +1,7 @@
 //! The simulator on a port, for programs in any language.
 
 use std::{
+    collections::HashMap,
     error::Error as StdError,
     fmt, io,
     net::{IpAddr, SocketAddr},
@@ -326,8 +327,8 @@ impl Body for CutBody {
 
 /// Posts every callback once, beside each other, whatever becomes of it.
 async fn post_callbacks(simulator: Simulator) {
-    // Made for the first delivery: reading the system's certificates takes longer than serving a whole test.
-    let mut transport: Option<Arc<dyn Transport>> = None;
+    // One for each scheme, made for its first delivery: reading the system's certificates takes longer than serving a test.
+    let mut transports: HashMap<&str, Arc<dyn Transport>> = HashMap::new();
     let mut posts = JoinSet::new();
     loop {
         let delivery = tokio::select! {
@@ -335,13 +336,16 @@ async fn post_callbacks(simulator: Simulator) {
             result = simulator.next_delivery(Mail::Result) => result,
         };
         while posts.try_join_next().is_some() {}
-        let transport = match &transport {
+        let is_plain = Url::parse(&delivery.url).is_ok_and(|url| url.scheme() == "http");
+        let scheme = if is_plain { "http" } else { "https" };
+        let transport = match transports.get(scheme) {
             Some(transport) => transport.clone(),
             None => match reqwest::for_deliveries(
+                scheme,
                 Duration::from_secs(2),
                 simulator.shared.settings.clients == Clients::Local,
             ) {
-                Ok(made) => transport.insert(Arc::new(made)).clone(),
+                Ok(made) => transports.entry(scheme).or_insert_with(|| Arc::new(made)).clone(),
                 Err(error) => return tracing::error!(%error, "callbacks cannot be delivered"),
             },
         };

@@ -47,8 +47,8 @@ impl ReqwestTransport {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if TLS cannot be set up, such as when the machine holds no CA certificates (enable the feature
-    /// `webpki-roots`).
+    /// [`ConfigError`] if TLS cannot be set up, such as when the machine holds no CA certificates and the builder brings
+    /// none.
     ///
     /// ```
     /// # if cfg!(not(any(feature = "rustls", feature = "webpki-roots"))) { return Ok(()) }
@@ -177,15 +177,46 @@ impl ClientBuilder {
 
 /// Makes the transport of a client that was given none.
 pub(crate) fn connect(environment: &Environment, connect_timeout: Duration) -> Result<Box<dyn Transport>, ConfigError> {
-    Ok(Box::new(ReqwestTransport::with_rules(default_builder, environment, connect_timeout)?))
+    let make = |roots: Roots| ReqwestTransport::with_rules(move || roots.builder(), environment, connect_timeout);
+    Ok(Box::new(if environment.is_plain_http() { make(Roots::None)? } else { Roots::choose(make)? }))
 }
 
-#[cfg_attr(not(feature = "webpki-roots"), expect(clippy::unnecessary_wraps, reason = "roots can be wrong"))]
-fn default_builder() -> Result<Builder, ConfigError> {
-    let builder = ::reqwest::Client::builder().tcp_nodelay(true);
+/// Whose certificates are trusted.
+#[derive(Clone, Copy)]
+enum Roots {
+    /// Nobody's: for plain http. Reading those of the system takes longer than all else at the start.
+    None,
+    /// Those of the operating system.
+    System,
+    /// Mozilla's, for a machine that holds none.
     #[cfg(feature = "webpki-roots")]
-    let builder = builder.tls_certs_only(compiled_in_roots()?);
-    Ok(builder)
+    CompiledIn,
+}
+
+impl Roots {
+    /// The system's, if a transport can be made with them: a feature that somebody else enables must not change what is trusted.
+    fn choose(make: impl Fn(Self) -> Result<ReqwestTransport, ConfigError>) -> Result<ReqwestTransport, ConfigError> {
+        let transport = make(Self::System);
+        #[cfg(feature = "webpki-roots")]
+        return transport.or_else(|_| make(Self::CompiledIn));
+        #[cfg(not(feature = "webpki-roots"))]
+        transport
+    }
+
+    #[cfg_attr(not(feature = "webpki-roots"), expect(clippy::unnecessary_wraps, reason = "roots can be wrong"))]
+    fn builder(self) -> Result<Builder, ConfigError> {
+        let builder = ::reqwest::Client::builder().tcp_nodelay(true);
+        match self {
+            #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
+            Self::None => Ok(builder.tls_certs_only([])),
+            // There is no TLS that could read them.
+            #[cfg(not(any(feature = "rustls", feature = "rustls-no-provider")))]
+            Self::None => Ok(builder),
+            Self::System => Ok(builder),
+            #[cfg(feature = "webpki-roots")]
+            Self::CompiledIn => Ok(builder.tls_certs_only(compiled_in_roots()?)),
+        }
+    }
 }
 
 #[cfg(feature = "webpki-roots")]
@@ -264,18 +295,24 @@ fn classify(error: ::reqwest::Error) -> TransportError {
     TransportError::new(kind).with_source(error.without_url())
 }
 
-/// Delivers the simulator's callbacks: plain http is allowed, no proxy is between, one try, nothing is followed.
+/// Delivers the simulator's callbacks to URLs of a scheme: no proxy is between, one try, nothing is followed, and each
+/// on a connection of its own.
 /// Names that resolve to this machine are called only if `to_this_machine` is set.
 #[cfg(feature = "simulator")]
 pub(crate) fn for_deliveries(
+    scheme: &str,
     connect_timeout: Duration,
     to_this_machine: bool,
 ) -> Result<ReqwestTransport, ConfigError> {
-    let make = move || {
-        let builder = default_builder()?.no_proxy();
-        Ok(if to_this_machine { builder } else { builder.dns_resolver(Arc::new(Elsewhere)) })
+    let make = |roots: Roots| {
+        let make = move || {
+            // A delivery is sent once: one on a connection that its receiver is just closing would be lost.
+            let builder = roots.builder()?.no_proxy().pool_max_idle_per_host(0);
+            Ok(if to_this_machine { builder } else { builder.dns_resolver(Arc::new(Elsewhere)) })
+        };
+        ReqwestTransport::of(make, connect_timeout)
     };
-    ReqwestTransport::of(make, connect_timeout)
+    if scheme == "http" { make(Roots::None) } else { Roots::choose(make) }
 }
 
 /// Whether an address belongs to this machine: only then can it be bound to.
@@ -308,7 +345,7 @@ mod tests {
     #[tokio::test]
     async fn a_transport_to_safaricom_sends_nothing_over_plain_http() {
         let served = Simulator::new().serve("127.0.0.1:0").await.unwrap();
-        let make = || default_builder().unwrap();
+        let make = || Roots::System.builder().unwrap();
         let transport = ReqwestTransport::new(make, &Environment::Sandbox, Duration::from_secs(5)).unwrap();
         let request = http::Request::get(served.base_url()).body(Bytes::new()).unwrap();
         let error = transport.call(request).await.unwrap_err();

@@ -11,6 +11,7 @@ mod chaos;
 mod cuts;
 mod load;
 mod payouts;
+mod roots;
 mod runtimes;
 mod sequences;
 mod simulator_clients;

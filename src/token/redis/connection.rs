@@ -7,7 +7,8 @@ use ::redis::{
     ToRedisArgs, aio::MultiplexedConnection,
 };
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier,
+    client::WantsClientCert,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
@@ -159,9 +160,9 @@ fn connector(authority: Option<&[u8]>) -> Result<TlsConnector, ConfigError> {
     let failed = |error: rustls::Error| ConfigError::one("TLS", format!("could not be set up: {error}"));
     let builder =
         ClientConfig::builder_with_provider(provider()?).with_safe_default_protocol_versions().map_err(failed)?;
-    let builder = match authority.map(parse).transpose()?.or_else(compiled_in_roots) {
+    let builder = match authority.map(parse).transpose()? {
         Some(roots) => builder.with_root_certificates(roots),
-        None => builder.with_platform_verifier().map_err(failed)?,
+        None => trusting_the_system(builder).map_err(failed)?,
     };
     Ok(TlsConnector::from(Arc::new(builder.with_no_client_auth())))
 }
@@ -186,15 +187,16 @@ fn parse(pem: &[u8]) -> Result<RootCertStore, ConfigError> {
     if roots.is_empty() { Err(invalid()) } else { Ok(roots) }
 }
 
-#[cfg(feature = "webpki-roots")]
-#[expect(clippy::unnecessary_wraps, reason = "without that feature there are none")]
-fn compiled_in_roots() -> Option<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
-    Some(roots)
-}
-
-#[cfg(not(feature = "webpki-roots"))]
-fn compiled_in_roots() -> Option<RootCertStore> {
-    None
+/// Trusts whom the operating system trusts; Mozilla's roots, if it has none and they are compiled in.
+fn trusting_the_system(
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
+    #[cfg(not(feature = "webpki-roots"))]
+    return builder.with_platform_verifier();
+    #[cfg(feature = "webpki-roots")]
+    builder.clone().with_platform_verifier().or_else(|_| {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+        Ok(builder.with_root_certificates(roots))
+    })
 }
