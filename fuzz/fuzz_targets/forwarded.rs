@@ -70,7 +70,9 @@ fn through_a_proxy(header: ProxyHeader, lines: &[&[u8]], stranger: &str) {
     let after_lines = admitted(header, proxy, &followed(lines, &by_safaricom), &[]);
     match header {
         // What is no text is not looked into.
-        ProxyHeader::XForwardedFor => assert_eq!(after_lines, lines.iter().all(|line| str::from_utf8(line).is_ok())),
+        ProxyHeader::XForwardedFor => {
+            assert_eq!(after_lines, lines.iter().all(|line| std::str::from_utf8(line).is_ok()));
+        }
         // A malformed list is not read at all; nothing to the left can spoil a well-formed one in another way.
         _ => assert!(after_lines || !verdict),
     }

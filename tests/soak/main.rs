@@ -58,13 +58,17 @@ pub(crate) fn number(person: u64, ending: u64) -> Msisdn {
     Msisdn::try_from(254_700_000_000 + person * 100 + ending).expect("a number")
 }
 
+/// What the list of tests names it.
+const NAME: &str = "soak";
+
 struct Options {
     seconds: u64,
     seed: u64,
 }
 
 impl Options {
-    /// The test harness's own flags mean nothing here. `None` if there is nothing to run.
+    /// `None` if there is nothing to run. Of the test harness's flags those count that ask for a list: what runs tests one
+    /// by one would pass over a program that names none.
     fn read() -> Option<Self> {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut options = Self { seconds: SECONDS, seed: clock.as_secs() };
@@ -74,10 +78,16 @@ impl Options {
             match argument.as_str() {
                 "--seconds" => options.seconds = value().expect("a number of seconds"),
                 "--seed" => options.seed = value().expect("a number"),
-                "--list" | "--ignored" | "--bench" => return None,
+                "--list" => {
+                    if std::env::args().all(|argument| argument != "--ignored") {
+                        println!("{NAME}: test");
+                    }
+                    return None;
+                }
+                "--ignored" | "--bench" => return None,
                 "--test-threads" | "--color" | "--format" | "--logfile" | "--skip" | "-Z" => drop(arguments.next()),
                 flag if flag.starts_with('-') => {}
-                name if !"soak".contains(name) => return None,
+                name if !NAME.contains(name) => return None,
                 _ => {}
             }
         }

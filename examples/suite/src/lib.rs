@@ -11,6 +11,7 @@
     reason = "it is a test: what cannot be done fails it"
 )]
 
+mod built;
 mod disk;
 mod post;
 mod recipe;
@@ -19,6 +20,7 @@ pub mod floods;
 pub mod forgeries;
 pub mod payments;
 pub mod restarts;
+pub mod sender;
 
 pub use disk::Disk;
 pub use recipe::{Recipe, Setup};

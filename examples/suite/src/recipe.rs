@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::{Disk, post::post};
 
 /// Signs the URLs of every recipe under test.
-const SECRET: &str = "planted-words-that-sign-for-the-suite";
+pub(crate) const SECRET: &str = "planted-words-that-sign-for-the-suite";
 
 /// What must never be seen in a log: names and numbers that the deliveries of the suite hold, signatures, bodies.
 const PLANTED: [&str; 9] = [

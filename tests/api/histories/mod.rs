@@ -22,7 +22,7 @@ use world::World;
 mod line;
 mod world;
 
-const HISTORIES: u32 = 10_000;
+const HISTORIES: u32 = 2_500;
 
 /// Where the program dies in a turn, and is started again with what it had stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

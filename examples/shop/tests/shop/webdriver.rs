@@ -66,7 +66,7 @@ impl Drop for Browser {
 impl Browser {
     pub(crate) async fn start(driver: &str, screen: Screen, scripts: Scripts) -> Self {
         let profile = tempfile::tempdir().unwrap();
-        let http = reqwest::Client::builder().no_proxy().timeout(ONE_COMMAND).build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(ONE_COMMAND).build().unwrap();
         let mut options = json!({
             "args": [
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
