@@ -10,16 +10,20 @@ fmt:
     cargo fmt --manifest-path tests/schedules/Cargo.toml
     cargo fmt --manifest-path tests/interop/with_mpesa/Cargo.toml
 
-# Lint as the gate does, with all features.
+# What to run before each commit.
+fast:
+    bash .ci/fast
+
+# Lint as the gate does, with all features, and the workspaces that the gate does not build.
 clippy:
     cargo clippy --workspace --all-targets --all-features -- -D warnings
     cargo clippy --manifest-path fuzz/Cargo.toml --locked -- -D warnings
     cargo clippy --manifest-path tests/schedules/Cargo.toml --locked --lib --tests -- -D warnings
     cargo clippy --manifest-path tests/interop/with_mpesa/Cargo.toml --locked -- -D warnings
 
-# Unit tests, integration tests and doctests.
+# All tests of all members, with the one set of features that everything is built with.
 test:
-    cargo test --workspace
+    cargo test --workspace --all-features
 
 # The README's own examples and all others in the documentation.
 readme:
@@ -43,7 +47,7 @@ footprint kind="default":
 
 # 5 000 callbacks a second into the axum recipe for ten seconds, and what came of each.
 flood:
-    cargo bench -p recipe-axum
+    cargo bench --package recipe-axum
 
 # The shop's demo, with the simulator in place of M-PESA, to try in a browser.
 shop:
@@ -84,9 +88,11 @@ interop:
 
 # Several processes share one token; needs redis-server and openssl.
 redis:
-    DARAJA_TEST_REDIS=required cargo test --features redis --test redis
-    cargo test --features redis --lib token::
-    cargo test --features redis --doc token::redis
+    DARAJA_TEST_REDIS=required cargo test --workspace --all-features --test redis
+
+# One of two shops on one PostgreSQL is killed again and again, in the middle of its work.
+kills count="50":
+    KILLS={{count}} bash .ci/run kills
 
 # A longer walk through generated histories of payouts.
 histories count="1000000":
@@ -108,6 +114,10 @@ miri seeds="0..4":
 fuzz target="event" seconds="60":
     mkdir -p fuzz/corpus/{{target}}
     cargo fuzz run --sanitizer none {{target}} fuzz/corpus/{{target}} tests/fixtures -- -max_total_time={{seconds}} -timeout=10
+
+# Each parser that faces the internet for so long, one after the other.
+fuzz-all seconds="120":
+    for target in certificate error_body event forwarded msisdn signed_path; do just fuzz $target {{seconds}} || exit 1; done
 
 # A local Daraja on a port of the system's choosing.
 simulator:
