@@ -11,7 +11,7 @@ use sqlx::AnyConnection;
 use crate::{
     app::App,
     auth::{Role, add_user},
-    db::{DAY, new_id, now},
+    db::{DAY, EAT, new_id, now},
     orders, payouts,
     reply::Failure,
     suppliers::Supplier,
@@ -21,6 +21,8 @@ const MINUTE: i64 = 60_000;
 /// Payments of each day, up to today: how many were paid and how many failed.
 const DAYS: [(i64, i64); 14] =
     [(3, 1), (5, 0), (4, 1), (6, 2), (2, 0), (7, 1), (8, 1), (5, 2), (4, 0), (6, 1), (9, 1), (7, 0), (5, 2), (3, 0)];
+/// More sales than any of these days had.
+const MOST: i64 = 12;
 /// Payouts, one after the other into the past. The lists of the pages hold twenty.
 const PAYOUTS: i64 = 45;
 /// One in so many did not reach its supplier.
@@ -45,7 +47,7 @@ pub(super) async fn write(app: &App, admin: &str) -> Result<(), Failure> {
     for (ago, (paid, failed)) in (0_i64..).zip(DAYS.iter().rev()) {
         for index in 0..paid + failed {
             number += 1;
-            let at = now() - ago * DAY - (index + 1) * 37 * MINUTE;
+            let at = sold_at(now(), ago, index);
             let product = products.iter().cycle().nth(usize::try_from(number).unwrap_or_default());
             let Some(product) = product.filter(|product| product.price > 0) else { continue };
             let sale = Sale { customer: &customer, number, product, quantity: number % 3 + 1, at };
@@ -58,6 +60,13 @@ pub(super) async fn write(app: &App, admin: &str) -> Result<(), Failure> {
     }
     tx.commit().await?;
     Ok(())
+}
+
+/// When the sale of this index was made, so many days ago: each on its own day in Nairobi, however early it is there.
+fn sold_at(now: i64, ago: i64, index: i64) -> i64 {
+    let since_midnight = (now + EAT).rem_euclid(DAY);
+    let pause = (37 * MINUTE).min(since_midnight / (MOST + 1));
+    now - ago * DAY - (index + 1) * pause
 }
 
 /// An order, and what became of its payment.
@@ -203,4 +212,26 @@ fn result(payout: &Payout, receipt: &str, is_paid: bool) -> Vec<u8> {
         result["ResultParameters"] = parameters;
     }
     json!({"Result": result}).to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sale_is_on_its_own_day_at_every_time_of_day() {
+        assert!(DAYS.iter().all(|(paid, failed)| paid + failed <= MOST));
+        // Midnight in Nairobi, a moment after it, noon, a moment before the next midnight.
+        for time in [0, 1, MINUTE, 36 * MINUTE, DAY / 2, DAY - 1] {
+            let midnight = 20_000 * DAY - EAT;
+            for (ago, index) in (0..14).flat_map(|ago| (0..MOST).map(move |index| (ago, index))) {
+                let at = sold_at(midnight + time, ago, index);
+                assert_eq!(
+                    (at + EAT).div_euclid(DAY),
+                    20_000 - ago,
+                    "{time} ms after midnight, {ago} days ago, {index}"
+                );
+            }
+        }
+    }
 }
