@@ -47,7 +47,7 @@ footprint kind="default":
 
 # 5 000 callbacks a second into the axum recipe for ten seconds, and what came of each.
 flood:
-    cargo bench --package recipe-axum
+    cargo bench -p recipe-axum
 
 # The shop's demo, with the simulator in place of M-PESA, to try in a browser.
 shop:

@@ -181,10 +181,10 @@ pub(crate) fn connect(environment: &Environment, connect_timeout: Duration) -> R
     Ok(Box::new(if environment.is_plain_http() { make(Roots::None)? } else { Roots::choose(make)? }))
 }
 
-/// Whose certificates are trusted.
+/// Which root certificates are trusted.
 #[derive(Clone, Copy)]
 enum Roots {
-    /// Nobody's: for plain http. Reading those of the system takes longer than all else at the start.
+    /// None: for plain http. Reading those of the system is the slowest part of the start.
     None,
     /// Those of the operating system.
     System,
@@ -194,7 +194,7 @@ enum Roots {
 }
 
 impl Roots {
-    /// The system's, if a transport can be made with them: a feature that somebody else enables must not change what is trusted.
+    /// The system's, if it has any: a feature that another crate enables must not change what is trusted.
     fn choose(make: impl Fn(Self) -> Result<ReqwestTransport, ConfigError>) -> Result<ReqwestTransport, ConfigError> {
         let transport = make(Self::System);
         #[cfg(feature = "webpki-roots")]

@@ -1,4 +1,4 @@
-//! Inputs that are nearly what Daraja sends.
+//! Inputs that are nearly what Daraja sends: samples with random changes.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::dice::Dice;
 
-/// What parsers stumble over.
+/// Pieces that often break parsers.
 const PIECES: [&[u8]; 14] = [
     b"\"",
     b"{",
@@ -32,7 +32,7 @@ const PIECES: [&[u8]; 14] = [
 pub(crate) fn fixtures() -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), &mut found);
-    // Their order decides what chance makes of them.
+    // The changes depend on their order.
     found.sort();
     assert!(found.len() > 50, "{} fixtures", found.len());
     found.into_iter().map(|path| fs::read(path).expect("a body")).collect()
@@ -45,8 +45,8 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Shows a target each seed, and then so many that were changed. What it fails with is printed, for `fuzz/README.md`.
-pub(crate) fn meet(target: fn(&[u8]), seeds: &[Vec<u8>], changed: usize) {
+/// Runs a target on each seed, and on so many changed ones. An input that fails is printed: see `fuzz/README.md`.
+pub(crate) fn check_all(target: fn(&[u8]), seeds: &[Vec<u8>], changed: usize) {
     let mut dice = Dice::new(1);
     let changed = (0..changed).map(|_| change(&mut dice, seeds));
     for input in seeds.iter().cloned().chain(changed) {

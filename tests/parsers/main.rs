@@ -1,22 +1,22 @@
-//! The fuzz targets without the fuzzer: what they assert of every input, asserted of seeds that are changed by chance.
+//! The fuzz targets without the fuzzer: what they assert of every input, asserted of sample inputs with random changes.
 //!
-//! The fuzzer looks for ways that no input took yet, and needs a build of its own: `just fuzz`. This costs seconds, and fails
-//! for whoever runs `cargo test`. A seed is fixed, so that it fails because of a change, and not by luck.
+//! The fuzzer searches for inputs that reach new code, and needs a build of its own: `just fuzz`. These tests take seconds
+//! and run with `cargo test`. The random numbers are the same in each run: if a test fails, a change is the cause.
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows has failed")]
 #![expect(clippy::duplicate_mod, reason = "each target is a program elsewhere, and two have a module in common")]
 
-// The targets ask the fuzzer for the macro at the end.
+// The targets import `fuzz_target!` from libfuzzer_sys. Here it is the macro at the end of this file.
 extern crate self as libfuzzer_sys;
 
 mod chance;
 #[path = "../soak/dice.rs"]
-#[expect(dead_code, reason = "the soak test throws it in more ways")]
+#[expect(dead_code, reason = "only the soak test uses all of it")]
 mod dice;
 
-use chance::{fixtures, meet};
+use chance::{check_all, fixtures};
 
-/// The modules, their files being programs of their own elsewhere.
+/// Each file is a program of its own in `fuzz/`, and a module here.
 macro_rules! targets {
     ($($(#[$path:meta])+ $name:ident;)*) => {$(
         $(#[$path])+
@@ -39,12 +39,12 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_is_posted_is_read_or_refused() {
-    meet(event::meets, &fixtures(), 3_000);
+fn every_posted_body_is_parsed_or_refused() {
+    check_all(event::check_input, &fixtures(), 3_000);
 }
 
 #[test]
-fn an_answer_is_taken_for_no_more_than_it_says() {
+fn every_answer_is_classified_safely() {
     let mut seeds = fixtures();
     seeds.extend(texts(&[
         r#"{"requestId":"11728-2929992-1","errorCode":"500.001.1001","errorMessage":"The transaction is being processed"}"#,
@@ -53,11 +53,11 @@ fn an_answer_is_taken_for_no_more_than_it_says() {
         "<html><body>Service unavailable</body></html>",
         "",
     ]));
-    meet(error_body::meets, &seeds, 300);
+    check_all(error_body::check_input, &seeds, 300);
 }
 
 #[test]
-fn nobody_comes_in_by_what_he_writes_of_himself() {
+fn a_forged_proxy_header_is_not_accepted() {
     let seeds = texts(&[
         "\u{0}196.201.214.200",
         "\u{1}for=196.201.214.200;proto=https",
@@ -66,44 +66,44 @@ fn nobody_comes_in_by_what_he_writes_of_himself() {
         "\u{5}for=unknown,\n for=\"10.0.0.1\"",
         "\u{6}::ffff:196.201.214.200",
     ]);
-    meet(forwarded::meets, &seeds, 8_000);
+    check_all(forwarded::check_input, &seeds, 8_000);
 }
 
 #[test]
-fn a_number_is_understood_as_typed_or_not_at_all() {
+fn a_phone_number_is_parsed_exactly_or_refused() {
     let seeds =
         texts(&["0708 374 149", "+254-708-374-149", "254708374149", "(254) 0708.374.149", "0110000001", "708374149"]);
-    meet(msisdn::meets, &seeds, 40_000);
+    check_all(msisdn::check_input, &seeds, 40_000);
 }
 
 #[test]
-fn a_path_opens_only_as_it_was_signed() {
+fn only_a_signed_path_is_accepted() {
     let seeds = texts(&[
         "/daraja/stk/attempt-1042/0",
         "\u{0}\u{8}\u{1}attempt-1042\n/",
         "\u{3}\u{10}\u{0}attempt-1042\n%2f",
         "\u{5}\u{7f}\u{2}a.b~c_d\n..",
     ]);
-    meet(signed_path::meets, &seeds, 6_000);
+    check_all(signed_path::check_input, &seeds, 6_000);
 }
 
 #[test]
 fn a_certificate_encrypts_or_is_refused() {
     let seeds =
         vec![vec![0; 8], include_bytes!("../../src/security/certificates/sandbox.cer").to_vec(), vec![0x30, 0x82, 1]];
-    meet(certificate::meets, &seeds, 300);
+    check_all(certificate::check_input, &seeds, 300);
 }
 
 /// A target as a function.
 #[macro_export]
 macro_rules! fuzz_target {
     (|$input:ident: &[u8]| $body:block) => {
-        pub(crate) fn meets($input: &[u8]) {
+        pub(crate) fn check_input($input: &[u8]) {
             $body
         }
     };
     (|$input:ident: &str| $body:block) => {
-        pub(crate) fn meets(input: &[u8]) {
+        pub(crate) fn check_input(input: &[u8]) {
             let Ok($input) = std::str::from_utf8(input) else { return };
             $body
         }

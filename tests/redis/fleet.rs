@@ -20,6 +20,8 @@ use tokio::runtime::Runtime;
 const BASE: &str = "FLEET_BASE";
 const REDIS: &str = "FLEET_REDIS";
 const AUTHORITY: &str = "FLEET_AUTHORITY";
+/// What OpenSSL and rustls call it.
+const SYSTEM_AUTHORITIES: &str = "SSL_CERT_FILE";
 const CLOCK: &str = "FLEET_CLOCK";
 const PATIENCE: &str = "FLEET_PATIENCE";
 
@@ -88,6 +90,8 @@ pub(crate) struct Fleet {
 pub(crate) struct Orders<'a> {
     pub(crate) redis: String,
     pub(crate) authority: Option<&'a Path>,
+    /// The file of those whom the operating system trusts, if it is not the usual one.
+    pub(crate) system_authorities: Option<&'a Path>,
     /// How many hours the clock of each process is ahead.
     pub(crate) clocks: [i64; 8],
     pub(crate) token_timeout: Duration,
@@ -99,6 +103,7 @@ impl Orders<'_> {
         Self {
             redis: redis.into(),
             authority: None,
+            system_authorities: None,
             clocks: [0; 8],
             token_timeout: Duration::from_secs(10),
             simulator: Simulator::builder(),
@@ -119,8 +124,10 @@ impl Fleet {
         let start = |hours: i64| {
             let mut command = Command::new(env::current_exe().unwrap());
             command.env_clear().envs(settings.clone()).env(CLOCK, hours.to_string());
-            if let Some(file) = orders.authority {
-                command.env(AUTHORITY, file);
+            for (name, file) in [(AUTHORITY, orders.authority), (SYSTEM_AUTHORITIES, orders.system_authorities)] {
+                if let Some(file) = file {
+                    command.env(name, file);
+                }
             }
             Process::start(command)
         };

@@ -67,6 +67,18 @@ fn a_fleet_shares_a_token_by_tls() {
     assert_eq!(fleet.fetches(), 1);
 }
 
+#[test]
+fn a_fleet_uses_the_root_certificates_of_the_operating_system() {
+    if !is_here() {
+        return;
+    }
+    let redis = start();
+    let authority = redis.folder().path().join("ca.pem");
+    let mut fleet = Fleet::start(Orders { system_authorities: Some(&authority), ..Orders::new(url(&redis)) });
+    fleet.push_twice();
+    assert_eq!(fleet.fetches(), 1);
+}
+
 #[tokio::test]
 async fn an_authority_that_is_not_trusted_gets_no_password() {
     if !is_here() {

@@ -1,6 +1,6 @@
-//! Whom the default client trusts: the authorities of the operating system, which `SSL_CERT_FILE` names on this one.
+//! Which root certificates the default client uses: those of the operating system, which `SSL_CERT_FILE` replaces here.
 //!
-//! Each test is two programs: it starts itself once more, on a machine with other authorities.
+//! Each test is two programs: it starts itself once more, with another `SSL_CERT_FILE`.
 
 use std::{env, io::Write, path::Path, process::Command, sync::Arc};
 
@@ -85,13 +85,13 @@ fn file(content: &[u8]) -> NamedTempFile {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whom_the_operating_system_trusts_is_called_and_nobody_else() {
+async fn only_servers_that_the_operating_system_trusts_are_called() {
     if let Ok(base_url) = env::var(BASE_URL) {
         return println!("{}", call(&base_url).await);
     }
     let served = Simulator::new().serve("127.0.0.1:0").await.expect("a loopback port");
     let base_url = speak_tls(served.base_url().trim_start_matches("http://").to_owned()).await;
-    let test = "roots::whom_the_operating_system_trusts_is_called_and_nobody_else";
+    let test = "roots::only_servers_that_the_operating_system_trusts_are_called";
     let printed = on_a_machine(test, file(CERTIFICATE).path(), &base_url).await;
     assert!(printed.contains("called\n") && !printed.contains("not called"), "{printed}");
     let printed = on_a_machine(test, Path::new(SOMEBODY_ELSE), &base_url).await;
@@ -99,13 +99,13 @@ async fn whom_the_operating_system_trusts_is_called_and_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_that_trusts_nobody_needs_roots_that_are_compiled_in() {
+async fn a_machine_without_root_certificates_needs_the_compiled_in_ones() {
     if let Ok(base_url) = env::var(BASE_URL) {
         return println!("{}", call(&base_url).await);
     }
     let served = Simulator::new().serve("127.0.0.1:0").await.expect("a loopback port");
     let base_url = speak_tls(served.base_url().trim_start_matches("http://").to_owned()).await;
-    let test = "roots::a_machine_that_trusts_nobody_needs_roots_that_are_compiled_in";
+    let test = "roots::a_machine_without_root_certificates_needs_the_compiled_in_ones";
     let printed = on_a_machine(test, file(b"").path(), &base_url).await;
     // Mozilla does not know our authority either.
     let expected = if cfg!(feature = "webpki-roots") { "not called" } else { "need the feature webpki-roots" };

@@ -1,13 +1,20 @@
 //! Which clients may use a served simulator, and where it posts callbacks for them: its credentials are public.
 
-use std::{net::UdpSocket, time::Duration};
+use std::{
+    net::UdpSocket,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use daraja::simulator::{Served, Simulator};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 const SOON: Duration = Duration::from_secs(2);
@@ -89,6 +96,53 @@ async fn it_is_served_to_remote_clients_only_if_they_are_allowed() {
         assert!(error.to_string().contains("allow_remote_clients"), "{error}");
     }
     simulator.serve("127.0.0.1:0").await.unwrap();
+}
+
+/// A receiver that keeps its connections open; how often it was connected to.
+async fn patient_receiver() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
+    let url = format!("http://{}/callbacks", listener.local_addr().expect("its address"));
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = connections.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(async move {
+                let mut piece = [0; 4096];
+                while let Ok(read @ 1..) = stream.read(&mut piece).await {
+                    // A callback may come in pieces, and ends where its JSON ends.
+                    if piece[..read].ends_with(b"}") {
+                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.expect("it is read");
+                    }
+                }
+            });
+        }
+    });
+    (url, connections)
+}
+
+/// It is posted once. On a connection that its receiver is just closing it would be lost.
+#[tokio::test]
+async fn each_callback_is_posted_on_a_connection_of_its_own() {
+    let simulator = Simulator::builder().answer_time(Duration::from_millis(1)).build();
+    let _served = simulator.serve("127.0.0.1:0").await.unwrap();
+    let (url, connections) = patient_receiver().await;
+    for number in 1..=3 {
+        let payer = format!("2547000000{:02}", 50 + number).parse().unwrap();
+        let amount = daraja::Shillings::new(1).unwrap();
+        let url = url.parse().unwrap();
+        let push = daraja::StkPush::new(&simulator.merchant(), payer, amount, "A".parse().unwrap(), url);
+        simulator.client().send(&push).await.unwrap();
+        let delivered = async {
+            while simulator.delivered().len() < number {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), delivered).await.expect("it is posted");
+    }
+    let delivered = simulator.delivered();
+    assert!(delivered.iter().all(|one| one.status == Some(200)), "{delivered:?}");
+    assert_eq!(connections.load(Ordering::Relaxed), 3);
 }
 
 /// The address of this machine in its network, if it has any.

@@ -1,4 +1,4 @@
-//! The examples as programs. Cargo gives a test the path of no example, and builds them for some commands only.
+//! Paths of the built examples. Cargo gives a test no path of an example, and builds examples for some commands only.
 
 use std::{
     fs, io,
