@@ -1,7 +1,8 @@
 //! The path of somebody who has `MPESA_*` in the environment, with the served simulator as the sandbox.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, ErrorKind},
+    net::TcpListener,
     process::{Child, Command, Stdio},
 };
 
@@ -46,6 +47,17 @@ impl Sandbox {
         }
         Self { program, settings }
     }
+
+    /// The same settings with the base URL of a listener, which shows whether it is called.
+    fn settings_for_a_listener(&self) -> (Vec<(String, String)>, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        listener.set_nonblocking(true).expect("a socket");
+        let base_url = format!("http://{}", listener.local_addr().expect("its address"));
+        let mut settings = self.settings.clone();
+        settings.retain(|(name, _)| name != "MPESA_BASE_URL");
+        settings.push(("MPESA_BASE_URL".to_owned(), base_url));
+        (settings, listener)
+    }
 }
 
 impl Drop for Sandbox {
@@ -55,12 +67,15 @@ impl Drop for Sandbox {
     }
 }
 
-/// Nothing is sent without `--yes`, and with it the money has moved.
+/// Without `--yes` nothing is sent, not even for a token; with it, the program succeeds because the money has moved.
 fn asks_before_it_pays(example: &str) {
     let sandbox = Sandbox::start();
     let arguments = ["--live", "--phone", "254708374149", "--amount", "10"];
-    let output = run(example, &arguments, &sandbox.settings);
+    let (settings, listener) = sandbox.settings_for_a_listener();
+    let output = run(example, &arguments, &settings);
     assert_eq!(output.status.code(), Some(2), "{}{}", text(&output.stdout), text(&output.stderr));
+    let connection = listener.accept();
+    assert!(connection.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "{example} called without --yes");
     let output = run(example, &[&arguments[..], &["--yes"]].concat(), &sandbox.settings);
     assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
 }
