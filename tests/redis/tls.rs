@@ -10,6 +10,8 @@ use daraja::{
     simulator::{Route, Simulator},
     token::RedisTokenStore,
 };
+#[cfg(feature = "webpki-roots")]
+use tempfile::NamedTempFile;
 use tempfile::TempDir;
 
 use crate::{
@@ -55,6 +57,13 @@ fn url(redis: &Redis) -> String {
     format!("rediss://:planted-password@127.0.0.1:{}", redis.port())
 }
 
+/// How many tokens a fleet fetches: one if all its processes share this Redis.
+fn fetches(orders: Orders<'_>) -> usize {
+    let mut fleet = Fleet::start(orders);
+    fleet.push_twice();
+    fleet.fetches()
+}
+
 #[test]
 fn a_fleet_shares_a_token_by_tls() {
     if !is_here() {
@@ -62,9 +71,7 @@ fn a_fleet_shares_a_token_by_tls() {
     }
     let redis = start();
     let authority = redis.folder().path().join("ca.pem");
-    let mut fleet = Fleet::start(Orders { authority: Some(&authority), ..Orders::new(url(&redis)) });
-    fleet.push_twice();
-    assert_eq!(fleet.fetches(), 1);
+    assert_eq!(fetches(Orders { authority: Some(&authority), ..Orders::new(url(&redis)) }), 1);
 }
 
 #[test]
@@ -74,9 +81,21 @@ fn a_fleet_uses_the_root_certificates_of_the_operating_system() {
     }
     let redis = start();
     let authority = redis.folder().path().join("ca.pem");
-    let mut fleet = Fleet::start(Orders { system_authorities: Some(&authority), ..Orders::new(url(&redis)) });
-    fleet.push_twice();
-    assert_eq!(fleet.fetches(), 1);
+    assert_eq!(fetches(Orders { system_authorities: Some(&authority), ..Orders::new(url(&redis)) }), 1);
+}
+
+/// It starts, and does not trust a Redis that Mozilla's authorities do not know.
+#[cfg(feature = "webpki-roots")]
+#[test]
+fn a_fleet_without_root_certificates_uses_the_compiled_in_ones() {
+    if !is_here() {
+        return;
+    }
+    let (redis, none) = (start(), NamedTempFile::new().unwrap());
+    let mut fleet = Fleet::start(Orders { system_authorities: Some(none.path()), ..Orders::new(url(&redis)) });
+    // One after the other: without a shared token a new one can replace that of another process.
+    fleet.push_in_turn();
+    assert_eq!(fleet.fetches(), 8);
 }
 
 #[tokio::test]

@@ -4,7 +4,10 @@
 
 use std::{env, io::Write, path::Path, process::Command, sync::Arc};
 
-use daraja::{Client, Environment, simulator::Simulator};
+use daraja::{
+    Client, Environment,
+    simulator::{Served, Simulator},
+};
 use tempfile::NamedTempFile;
 use tokio::{
     io::copy_bidirectional,
@@ -29,34 +32,36 @@ const KEY: &[u8] = include_bytes!("../../benches/hot_paths/no_secret_key.pem");
 /// A certificate, and not the server's.
 const SOMEBODY_ELSE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/security/certificates/sandbox.cer");
 
-/// Speaks TLS on a loopback port of the system's choosing, and passes on what it hears.
-async fn speak_tls(before: String) -> String {
+/// A simulator, and the URL of a proxy before it that adds TLS.
+async fn serve_by_tls() -> (Served, String) {
+    let served = Simulator::new().serve("127.0.0.1:0").await.expect("a loopback port");
+    let simulator = served.base_url().trim_start_matches("http://").to_owned();
     let certificate = CertificateDer::from_pem_slice(CERTIFICATE).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(KEY).expect("a key");
-    let server = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("protocol versions")
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .expect("a certificate and its key");
-    let (acceptor, listener) = (TlsAcceptor::from(Arc::new(server)), TcpListener::bind("127.0.0.1:0").await);
+    let (acceptor, listener) = (TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await);
     let listener = listener.expect("a loopback port");
     let address = listener.local_addr().expect("its address");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, before) = (acceptor.clone(), before.clone());
+            let (acceptor, simulator) = (acceptor.clone(), simulator.clone());
             tokio::spawn(async move {
-                // Who does not trust the certificate hangs up.
+                // A client that does not trust the certificate closes the connection.
                 let Ok(mut outside) = acceptor.accept(stream).await else { return };
-                let mut inside = TcpStream::connect(before).await.expect("the simulator");
+                let mut inside = TcpStream::connect(simulator).await.expect("the simulator");
                 let _ = copy_bidirectional(&mut outside, &mut inside).await;
             });
         }
     });
-    format!("https://{address}")
+    (served, format!("https://{address}"))
 }
 
-/// What a default client says of a call.
+/// The result of a call by a default client, in words.
 async fn call(base_url: &str) -> String {
     let environment = Environment::custom(base_url).expect("a loopback URL");
     match Client::builder(environment, Simulator::new().credentials()).build() {
@@ -68,10 +73,10 @@ async fn call(base_url: &str) -> String {
     }
 }
 
-/// Starts this very test once more on a machine that trusts the certificates of a file; answers what it printed.
+/// Starts this test once more as on a machine that trusts the certificates of a file; gives what it printed.
 async fn on_a_machine(test: &str, certificates: &Path, base_url: &str) -> String {
     let mut program = Command::new(env::current_exe().expect("this program"));
-    // Neither a proxy nor authorities of the environment reach it.
+    // It gets no proxy and no authorities from the environment.
     program.args(["--exact", test, "--nocapture"]).env_clear();
     program.env(BASE_URL, base_url).env("SSL_CERT_FILE", certificates);
     let output = tokio::task::spawn_blocking(move || program.output()).await.expect("it is waited for");
@@ -89,8 +94,7 @@ async fn only_servers_that_the_operating_system_trusts_are_called() {
     if let Ok(base_url) = env::var(BASE_URL) {
         return println!("{}", call(&base_url).await);
     }
-    let served = Simulator::new().serve("127.0.0.1:0").await.expect("a loopback port");
-    let base_url = speak_tls(served.base_url().trim_start_matches("http://").to_owned()).await;
+    let (_served, base_url) = serve_by_tls().await;
     let test = "roots::only_servers_that_the_operating_system_trusts_are_called";
     let printed = on_a_machine(test, file(CERTIFICATE).path(), &base_url).await;
     assert!(printed.contains("called\n") && !printed.contains("not called"), "{printed}");
@@ -103,8 +107,7 @@ async fn a_machine_without_root_certificates_needs_the_compiled_in_ones() {
     if let Ok(base_url) = env::var(BASE_URL) {
         return println!("{}", call(&base_url).await);
     }
-    let served = Simulator::new().serve("127.0.0.1:0").await.expect("a loopback port");
-    let base_url = speak_tls(served.base_url().trim_start_matches("http://").to_owned()).await;
+    let (_served, base_url) = serve_by_tls().await;
     let test = "roots::a_machine_without_root_certificates_needs_the_compiled_in_ones";
     let printed = on_a_machine(test, file(b"").path(), &base_url).await;
     // Mozilla does not know our authority either.

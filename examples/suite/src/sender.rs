@@ -18,8 +18,8 @@ const SCENARIOS: [&str; 8] = [
     "c2b-confirmation",
 ];
 
-/// Callbacks of every kind to their signed URLs are worked on, and one to a URL that nobody signed is refused.
-pub fn what_the_example_sends_is_taken(program: &Path) {
+/// A callback of every kind to its signed URL is accepted and processed once; one to an unsigned URL is refused.
+pub fn what_the_example_posts_is_accepted(program: &Path) {
     let base = "http://127.0.0.1/daraja";
     let setup = Setup::of(program).with("MPESA_CALLBACK_URL", base);
     let setup = setup.with("MPESA_B2C_RESULT_URL", "").with("MPESA_B2C_TIMEOUT_URL", "");
@@ -31,7 +31,7 @@ pub fn what_the_example_sends_is_taken(program: &Path) {
         assert_eq!(sent.status.code(), Some(0), "{scenario}: {}", String::from_utf8_lossy(&sent.stdout));
     }
     let forged = send(&base, &["--to", &format!("{base}/forged/0"), "stk-success"]);
-    assert_eq!(forged.status.code(), Some(1), "a forged callback was taken");
+    assert_eq!(forged.status.code(), Some(1), "a forged callback was accepted");
     assert!(String::from_utf8_lossy(&forged.stdout).contains("status  404"), "{forged:?}");
     Disk::until_finished(&setup.journal(), SCENARIOS.len());
     recipe.stop();
