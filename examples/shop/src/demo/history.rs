@@ -21,7 +21,7 @@ const MINUTE: i64 = 60_000;
 /// Payments of each day, up to today: how many were paid and how many failed.
 const DAYS: [(i64, i64); 14] =
     [(3, 1), (5, 0), (4, 1), (6, 2), (2, 0), (7, 1), (8, 1), (5, 2), (4, 0), (6, 1), (9, 1), (7, 0), (5, 2), (3, 0)];
-/// More sales than any of these days had.
+/// No day has more sales.
 const MOST: i64 = 12;
 /// Payouts, one after the other into the past. The lists of the pages hold twenty.
 const PAYOUTS: i64 = 45;
